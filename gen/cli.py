@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: `focus-rtl presets | check | gen | demo | doctor | verify-manifest`.
+
+Commands only read arguments and print; what they do lives in the modules they import, as late as they need them.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from focus_rtl.gen.configuration import load, preset_names, preset_text
+from focus_rtl.gen.console import say, say_json, say_table, say_title
+from focus_rtl.gen.errors import CommandError, Exit, ToolMissing
+from focus_rtl.gen.manifest import verify, versions
+
+__all__ = ["app", "run"]
+
+EXIT_CODES = ("Exit codes: 0 ok, 1 mismatch, 2 usage or configuration, 3 tool missing, 4 input or output, "
+              "130 interrupted (and 70: a defect of this program).")
+
+
+def _fancy() -> bool:
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+app = typer.Typer(name="focus-rtl", no_args_is_help=True, pretty_exceptions_enable=False, epilog=EXIT_CODES,
+                  rich_markup_mode="rich" if _fancy() else None, context_settings={"help_option_names": ["-h", "--help"]})
+
+Source = Annotated[str, typer.Argument(metavar="PRESET_OR_TOML", help="A preset's name, or the path of a .toml file.")]
+Overrides = Annotated[list[str] | None, typer.Option(
+    "--set", metavar="KEY=VALUE", help="Change one key; the value as in TOML. May be repeated.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text.")]
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; returns its exit code.  Errors come as exceptions, usage errors are printed here."""
+    try:
+        app(list(arguments), prog_name="focus-rtl")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else Exit.OK
+    return Exit.OK
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        say(" ".join(f"{name} {version}" for name, version in versions().items()))
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    _version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True,
+                                           help="Print the versions that decide the emitted bytes.")] = False,
+    _debug: Annotated[bool, typer.Option("--debug", help="Print the traceback of an error, too.")] = False,
+) -> None:
+    """Generate, check and try the Focus accelerator for video vision-language models.
+
+    Start with `focus-rtl demo`: it generates a core, compiles it with Verilator and compares every bit it puts out.
+    """
+
+
+@app.command()
+def presets(
+    show: Annotated[str, typer.Option("--show", metavar="NAME", help="Print a preset's file, to start your own.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """List the presets.
+
+    Example: focus-rtl presets --show tiny > my.toml
+    """
+    if show:
+        if show not in preset_names():
+            load(show)  # says which names there are
+            raise CommandError(f"{show} is not a preset but a file")
+        say(preset_text(show).rstrip("\n"))
+        return
+    found = [load(name) for name in preset_names()]
+    if as_json:
+        say_json({item.name: item.parameters.to_dict() | {"sha256": item.parameters.sha256} for item in found})
+        return
+    rows = [(item.name, f"{item.parameters.rows} x {item.parameters.cols}", str(item.parameters.vector),
+             item.parameters.dtype, str(item.parameters.m_tile), item.summary) for item in found]
+    say_table(("preset", "array", "V", "dtype", "m", "what for"), rows, right=(2, 4))
+
+
+@app.command()
+def check(source: Source, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """Validate a configuration and explain what it means: memories, lanes, limits, cost of a simulation.
+
+    Example: focus-rtl check paper --set matchers=2
+    """
+    params = load(source, overrides or ()).parameters
+    from focus_rtl.gen import explain
+    from focus_rtl.gen.generate import generate
+    made = generate(params)
+    cost = explain.estimate(made)
+    if as_json:
+        say_json({"schema": "focus-rtl-check/1", "configuration": params.to_dict(), "config_sha256": params.sha256,
+                  "memories": [row.to_dict() for row in made.memories], "lanes": dict(explain.lanes(params)),
+                  "limits": explain.limits(params), "estimate": cost.to_dict(),
+                  "verilog_bytes": len(made.design.text), "modules": len(made.design.modules)})
+        return
+    say(f"{source} is valid; configuration hash {params.sha256[:8]}")
+    say_title("Memories")
+    say_table(("block", "memories", "words", "bits", "KB"), explain.memory_table(made.memories), right=(1, 2, 3, 4))
+    say_title("Lanes")
+    say_table(("unit", "in parallel"), explain.lanes(params))
+    say_title("What limits the throughput")
+    for sentence in explain.limits(params):
+        say(f"- {sentence}")
+    say_title("Cost")
+    say(f"- {len(made.design.text) / 1024:.0f} KB of Verilog in {len(made.design.modules)} modules")
+    say(f"- a simulation build takes about {cost.seconds} s and {cost.megabytes} MB (estimated, good to a factor of two)")
+
+
+@app.command()
+def gen(
+    source: Source,
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="DIR",
+                                                help="Folder to write to; by default focus-<name> here.")] = None,
+    overrides: Overrides = None,
+    prefix: Annotated[str | None, typer.Option(
+        "--prefix", help="What every module name begins with; by default it holds the configuration's hash.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write Verilog, manifest, port table, instantiation template and lint waivers of a core.
+
+    A wrong configuration writes nothing; files that would not change are not touched.
+
+    Example: focus-rtl gen paper -o rtl --set memories=macros --prefix vlm_
+    """
+    configuration = load(source, overrides or ())
+    from focus_rtl.gen.files import write_folder
+    from focus_rtl.gen.generate import generate
+    made = generate(configuration.parameters, prefix)
+    folder = output or Path(f"focus-{configuration.name}")
+    written = write_folder(folder, made.files)
+    if as_json:
+        say_json({"schema": "focus-rtl-gen/1", "folder": str(folder), "top": made.design.top, "written": written,
+                  "files": {name: len(content) for name, content in made.files.items()}})
+        return
+    say_table(("file", "bytes", ""), [(str(folder / name), str(len(content)), "" if name in written else "unchanged")
+                                      for name, content in made.files.items()], right=(1,))
+    say(f"top module {made.design.top}; check the folder any time with `focus-rtl verify-manifest {folder}`")
+
+
+@app.command()
+def demo(
+    preset: Annotated[str, typer.Option("--preset", metavar="PRESET_OR_TOML", help="Configuration to run.")] = "regress",
+    video: Annotated[Path | None, typer.Option("--video", metavar="FILE",
+                                               help="A video file; by default a photograph, panned and zoomed.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of weights, projection and stalls.")] = 1,
+    waves: Annotated[bool, typer.Option("--waves", help="Record waveforms.")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON.")] = None,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Processes that compile at a time.")] = 2,
+    timeout: Annotated[float, typer.Option("--timeout", min=1, metavar="SECONDS",
+                                           help="Give up a simulation after so long.")] = 900.0,
+    cache_dir: Annotated[Path | None, typer.Option("--cache-dir", metavar="DIR",
+                                                   help="Where compiled simulations are kept.")] = None,
+) -> None:
+    """Run real video through generated Verilog in Verilator and compare every bit with the golden model.
+
+    Example: focus-rtl demo --video holiday.mp4 --json figures.json
+    """
+    parameters = load(preset).parameters
+    try:
+        from focus_rtl.gen.demo import run_demo
+    except ImportError as error:
+        raise ToolMissing(f"the demo needs the Python package {error.name}, which is not installed",
+                          "pip install 'focus-rtl[sim,video]'") from error
+    raise typer.Exit(run_demo(parameters, video=video, seed=seed, waves=waves, json_file=json_file, jobs=jobs,
+                              timeout=timeout, cache_dir=cache_dir))
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Say which tools and packages are here, in which versions, and how to get those that are missing.
+
+    Example: focus-rtl doctor
+    """
+    from focus_rtl.gen.doctor import examine
+    findings = examine()
+    missing = [item for item in findings if not item.found]
+    if as_json:
+        say_json({"schema": "focus-rtl-doctor/1", "tools": [item.to_dict() for item in findings]})
+    else:
+        say_table(("tool", "state", "version", "where or how to get it"),
+                  [(item.name, "ok" if item.found else "MISSING", item.version, item.note) for item in findings])
+        say("everything is here" if not missing else f"{len(missing)} missing")
+    if missing:
+        raise typer.Exit(Exit.TOOL)
+
+
+@app.command("verify-manifest")
+def verify_manifest(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `focus-rtl gen` has written.")],
+    as_json: AsJson = False,
+) -> None:
+    """Compare the files of a generated folder with the hashes in its manifest.
+
+    Example: focus-rtl verify-manifest focus-tiny
+    """
+    findings = verify(folder)
+    states: dict[str, Any] = {item.file: item.state for item in findings}
+    if as_json:
+        say_json({"schema": "focus-rtl-verify/1", "files": states})
+    else:
+        say_table(("file", "state"), list(states.items()))
+    if "missing" in states.values():
+        raise typer.Exit(Exit.IO)
+    if "changed" in states.values():
+        raise typer.Exit(Exit.MISMATCH)

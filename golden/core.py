@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole machine, without its structure: concentrated k-slices and weights -> a layer's concentrated output.
+
+Twin of `hdl/core.py`.  A chain of layers is `slices = next_slices(concentrate(tokens, job, params))`, then
+`result = run_layer(params, job, slices, weights)` and `slices = next_slices(result)` for each layer.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from focus_rtl.golden.array.systolic import psums
+from focus_rtl.golden.job import Counts, Job, Tile
+from focus_rtl.golden.params import Parameters
+from focus_rtl.golden.sic.gather import Gathered, gather
+from focus_rtl.golden.sic.layouter import windows
+from focus_rtl.golden.sic.scatter import leave, scatter
+
+__all__ = ["Expected", "Slice", "concentrate", "dense_slices", "expected_counts", "next_slices", "output_counts",
+           "run_layer", "tokens_of"]
+
+Result = list[list[Gathered]]
+"""result[t][n]: tile t, output vector n."""
+
+
+@dataclass(frozen=True, eq=False)
+class Slice:
+    """A concentrated k-slice of a tile.
+
+    vectors : (p, V) uint16, fp16 bits; elements beyond K are +0.
+    index_map : (m_t,) int32, which of them stands for each token; not looked at in a dense job.
+    """
+
+    vectors: NDArray[np.uint16]
+    index_map: NDArray[np.int32]
+
+    @property
+    def p(self) -> int:
+        """Distinct vectors."""
+        return len(self.vectors)
+
+
+Slices = Sequence[Sequence[Slice]]
+"""slices[t][k]: tile t, k-slice k."""
+
+
+def _padded(matrix: NDArray[np.uint16], rows: int, columns: int) -> NDArray[np.uint16]:
+    """`matrix` with +0 below and to the right of it."""
+    whole = np.zeros((rows, columns), dtype=np.uint16)
+    whole[:matrix.shape[0], :matrix.shape[1]] = matrix
+    return whole
+
+
+def _bits(name: str, matrix: NDArray[np.uint16], shape: tuple[int, int]) -> None:
+    if matrix.dtype != np.uint16:
+        raise TypeError(f"{name} of dtype {matrix.dtype}: must be uint16, the bits of fp16 numbers")
+    if matrix.shape != shape:
+        raise ValueError(f"{name} of shape {matrix.shape}: must be {shape}")
+
+
+def _check_slices(job: Job, counts: Counts, m_tile: int, slices: Slices) -> None:
+    """Refuse slices that could not be put on the streams at all; bad maps and surplus vectors are the machine's."""
+    if len(slices) != counts.tiles or any(len(row) != counts.slices for row in slices):
+        raise ValueError(f"slices: must be {counts.tiles} tiles of {counts.slices} slices")
+    beyond = job.k - (counts.slices - 1) * counts.vector
+    for tile, row in zip(job.tiles, slices, strict=True):
+        for k, part in enumerate(row):
+            _bits(f"vectors of slice {k}", part.vectors, (max(part.p, 1), counts.vector))
+            if job.dense:
+                continue
+            if part.index_map.shape != (tile.tokens,):
+                raise ValueError(f"index_map of slice {k} of shape {part.index_map.shape}: must be ({tile.tokens},)")
+            if not 0 <= part.index_map.min() <= part.index_map.max() < m_tile:
+                raise ValueError(f"index_map of slice {k}: must hold numbers between 0 and {m_tile - 1}")
+        if row[-1].vectors[:, beyond:].any():
+            raise ValueError(f"vectors of slice {counts.slices - 1}: elements beyond K = {job.k} must be +0")
+
+
+def _accumulate(tile: Tile, job: Job, row: Sequence[Slice], weights: NDArray[np.uint16]) -> NDArray[np.uint32]:
+    """(m_t, N) binary32 bits: the accumulators of a tile after all its k-slices; weights is (slices * V, N)."""
+    acc = np.zeros((tile.tokens, weights.shape[1]), dtype=np.uint32)
+    for k, part in enumerate(row):
+        vectors = part.vectors[:tile.tokens]  # a surplus is dropped, and the job ends with an error code
+        index = np.arange(tile.tokens, dtype=np.int32) if job.dense else part.index_map
+        v = vectors.shape[1]
+        acc = scatter(acc, psums(vectors, weights[k * v:(k + 1) * v]), index)
+    return acc
+
+
+def _gather_tile(params: Parameters, job: Job, tile: Tile, matrix: NDArray[np.uint16]) -> list[Gathered]:
+    """(m_t, any) fp16 bits -> each of its V-element vectors, padded with +0, concentrated."""
+    v = params.vector
+    count = math.ceil(matrix.shape[1] / v)
+    whole = _padded(matrix, tile.tokens, count * v)
+    window = None if job.dense else windows(tile, job.height, job.width)
+    return [gather(np.ascontiguousarray(whole[:, n * v:(n + 1) * v]), tile, job.height, job.width, job.t2, job.mask,
+                   job.dense, window) for n in range(count)]
+
+
+def run_layer(params: Parameters, job: Job, slices: Slices, weights: NDArray[np.uint16]) -> Result:
+    """One layer: every tile, every output vector.
+
+    Parameters
+    ----------
+    job : checked against `params`.
+    slices : slices[t][k], the concentrated input.
+    weights : (K, N) uint16, fp16 bits.
+
+    Returns
+    -------
+    result[t][n] : Gathered; elements of the last vector beyond N are +0.
+
+    Raises
+    ------
+    TypeError, ValueError : data that does not fit the job.
+    """
+    counts = job.check(params).counts(params)
+    _bits("weights", weights, (job.k, job.n))
+    _check_slices(job, counts, params.m_tile, slices)
+    padded = _padded(weights, counts.slices * params.vector, job.n)
+    return [_gather_tile(params, job, tile, leave(_accumulate(tile, job, row, padded)))
+            for tile, row in zip(job.tiles, slices, strict=True)]
+
+
+def concentrate(tokens: NDArray[np.uint16], job: Job, params: Parameters) -> Result:
+    """Gather applied to raw tokens (M, K): the first layer's input, once `next_slices` has made slices of it."""
+    _bits("tokens", tokens, (job.tokens, job.k))
+    return [_gather_tile(params, job, tile, tokens[rows]) for tile, rows in job.spans()]
+
+
+def dense_slices(tokens: NDArray[np.uint16], job: Job, vector: int) -> list[list[Slice]]:
+    """Raw tokens (M, K) uint16 cut into slices of `vector` elements, nothing dropped: slices[t][k]."""
+    _bits("tokens", tokens, (job.tokens, job.k))
+    count = math.ceil(job.k / vector)
+    whole = _padded(tokens, job.tokens, count * vector)
+    return [[Slice(np.ascontiguousarray(whole[rows, k * vector:(k + 1) * vector]),
+                   np.arange(tile.tokens, dtype=np.int32)) for k in range(count)] for tile, rows in job.spans()]
+
+
+def next_slices(result: Result) -> list[list[Slice]]:
+    """A layer's result as the next layer's input: output vector n is k-slice n."""
+    return [[Slice(part.unique, part.index_map) for part in row] for row in result]
+
+
+def tokens_of(slices: Slices, k: int) -> NDArray[np.uint16]:
+    """(M, K) uint16: every token with the elements of the vectors that stand for it; `k` is K, without padding."""
+    return np.concatenate([np.concatenate([part.vectors[part.index_map] for part in row], axis=1)
+                           for row in slices])[:, :k]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Beats on every stream, passes and cycles of a job.
+
+    job, tiles, vectors, maps, weights, positions : beats that go in.
+    summary, out_maps, status : beats that come out; `outputs` depends on the data, see `output_counts`.
+    passes : array passes.  ideal_cycles : vectors through the array in all of them, sum(p) * ceil(K/R) * ceil(N/C)
+    where p differs from slice to slice.
+    """
+
+    job: int
+    tiles: int
+    vectors: int
+    maps: int
+    weights: int
+    positions: int
+    summary: int
+    out_maps: int
+    status: int
+    passes: int
+    ideal_cycles: int
+
+
+def expected_counts(params: Parameters, job: Job, slices: Slices) -> Expected:
+    """What a job of that configuration takes and gives, from the counts and each slice's p alone."""
+    counts = job.counts(params)
+    rows = [counts.rows_of(k) for k in range(counts.slices)]
+    p_sum = sum(part.p for row in slices for part in row)
+    groups = sum(math.ceil(tile.tokens / params.scatter_lanes) for tile in job.tiles)
+    passes = counts.tiles * counts.all_cols * counts.all_rows
+    streamed = sum(min(part.p, tile.tokens) * rows[k] for tile, row in zip(job.tiles, slices, strict=True)
+                   for k, part in enumerate(row))
+    return Expected(job=1, tiles=counts.tiles, vectors=p_sum * counts.vectors,
+                    maps=0 if job.dense else groups * counts.slices * counts.vectors,
+                    weights=passes * params.rows, positions=job.tokens * counts.vectors,
+                    summary=counts.tiles * counts.vectors, out_maps=job.tokens * counts.vectors, status=1,
+                    passes=passes, ideal_cycles=streamed * counts.all_cols)
+
+
+def output_counts(result: Result) -> int:
+    """Beats of `outputs`: p of every tile and output vector."""
+    return sum(part.p for row in result for part in row)

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Control and OutputTiles: a job and its tiles in -> orders for every block, and the job's status."""
+
+from amaranth import Cat, Module, Mux, Signal, Value
+from amaranth.lib import data, stream
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import bits_for
+
+from focus_rtl.golden.params import Parameters
+from focus_rtl.hdl import layouts
+from focus_rtl.hdl.layouts import COUNTERS, ERRORS
+from focus_rtl.hdl.stream.skid import Skid
+from focus_rtl.hdl.unit import Unit, place
+
+__all__ = ["Control", "OutputTiles"]
+
+
+class Control(Unit):
+    """Takes a job, checks it, turns each of its tiles into an order, waits for the last output and reports.
+
+    A job that breaks a limit is answered with `JOB` at once and consumes nothing else.  A tile of 0 or more than m
+    tokens is answered with `TILE`; since nothing tells then what the other streams hold, the core stops until reset.
+    `SLICE` and `INDEX` are kept until the job's end.  The first error stands.
+    One job at a time; one tile per cycle.
+
+    Parameters
+    ----------
+    p : configuration.
+
+    Members
+    -------
+    job : In(stream of `layouts.job`).  tiles : In(stream of `layouts.tile`).
+    orders : Out(stream of `layouts.tile_order`).
+    ended : In(3), pulses: the last beat of an output tile's vectors, of its map, its summary was taken.
+    bad_slice, bad_index : In(1), pulses.
+    events : In, one count each of `layouts.COUNTERS` but `cycles`, added in every cycle.
+    status : Out(stream of `layouts.status`).
+    """
+
+    def __init__(self, p: Parameters) -> None:
+        self.p = p
+        super().__init__({
+            "job": In(stream.Signature(layouts.job(p))), "tiles": In(stream.Signature(layouts.tile(p))),
+            "orders": Out(stream.Signature(layouts.tile_order(p))),
+            "ended": In(3), "bad_slice": In(1), "bad_index": In(1),
+            "events": In(data.StructLayout({name: 3 for name in COUNTERS if name != "cycles"})),
+            "status": Out(stream.Signature(layouts.status(p))),
+        }, p=p)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        job, running = Signal(layouts.job(self.p)), Signal()
+        started, accepted = Signal(), Signal()
+        drained = self._outstanding(m, accepted, job)
+        left = Signal.like(job.tiles)
+        bad_tile = (self.tiles.payload.tokens == 0) | (self.tiles.payload.tokens > self.p.m_tile)
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.comb += [self.job.ready.eq(1), started.eq(self.job.valid)]
+                m.d.sync += [Value.cast(job).eq(Value.cast(self.job.payload)), left.eq(self.job.payload.tiles)]
+                with m.If(self.job.valid):
+                    m.next = "CHECK"
+            with m.State("CHECK"):
+                m.d.comb += running.eq(1)
+                m.next = "TILES"
+                with m.If(self._beyond_limits(job)):
+                    m.d.sync += self.status.payload.error.eq(ERRORS["JOB"])
+                    m.next = "REPORT"
+            with m.State("TILES"):
+                m.d.comb += [
+                    running.eq(1), self.orders.valid.eq(self.tiles.valid & ~bad_tile),
+                    self.tiles.ready.eq(self.orders.ready | bad_tile),
+                    accepted.eq(self.orders.valid & self.orders.ready),
+                ]
+                with m.If(self.tiles.valid & bad_tile):
+                    m.d.sync += self.status.payload.error.eq(ERRORS["TILE"])
+                    m.next = "LAST REPORT"
+                with m.Elif(accepted):
+                    m.d.sync += left.eq(left - 1)
+                    with m.If(left == 1):
+                        m.next = "DRAIN"
+            with m.State("DRAIN"):
+                m.d.comb += running.eq(1)
+                with m.If(drained):
+                    m.next = "REPORT"
+            with m.State("REPORT"):
+                m.d.comb += self.status.valid.eq(1)
+                with m.If(self.status.ready):
+                    m.next = "IDLE"
+            with m.State("LAST REPORT"):
+                m.d.comb += self.status.valid.eq(1)
+                with m.If(self.status.ready):
+                    m.next = "STOPPED"
+            with m.State("STOPPED"):
+                pass
+        self._order(m, job)
+        self._errors(m, started, running)
+        self._count(m, started, running)
+        return m
+
+    def _beyond_limits(self, job: data.View) -> Value:
+        p = self.p
+        limits = {
+            "tiles": p.tokens_max, "slices": -(-p.k_max // p.vector), "last_rows": p.row_passes,
+            "vectors": -(-p.n_max // p.vector), "last_cols": p.col_passes, "last_lanes": p.vector,
+            "height": p.grid_max[1], "width": p.grid_max[2],
+        }
+        return Cat((job[name] == 0) | (job[name] > limit) for name, limit in limits.items()).any()
+
+    def _outstanding(self, m: Module, accepted: Signal, job: data.View) -> Value:
+        """Output tiles ordered and not yet taken, apart for vectors, maps and summaries; whether all are through."""
+        # Few tiles are under way at a time: what the forks and the blocks behind them hold.
+        idle = []
+        for number in range(3):
+            due = Signal(bits_for(-(-self.p.n_max // self.p.vector)) + 4, name=f"due{number}")
+            m.d.sync += due.eq(due + Mux(accepted, job.vectors, 0) - self.ended[number])
+            idle.append(due == 0)
+        return Cat(idle).all()
+
+    def _order(self, m: Module, job: data.View) -> None:
+        order = self.orders.payload
+        m.d.comb += order.tokens.eq(self.tiles.payload.tokens)
+        m.d.comb += [order[name].eq(job[name]) for name in layouts.tile_order(self.p).members if name != "tokens"]
+
+    def _errors(self, m: Module, started: Signal, running: Signal) -> None:
+        error = self.status.payload.error
+        with m.If(started):
+            m.d.sync += error.eq(ERRORS["OK"])
+        with m.Elif(running & (error == ERRORS["OK"])):
+            with m.If(self.bad_slice):
+                m.d.sync += error.eq(ERRORS["SLICE"])
+            with m.Elif(self.bad_index):
+                m.d.sync += error.eq(ERRORS["INDEX"])
+
+    def _count(self, m: Module, started: Signal, running: Signal) -> None:
+        for name in COUNTERS:
+            counter = self.status.payload[name]
+            with m.If(started):
+                m.d.sync += counter.eq(0)
+            with m.Elif(running):
+                m.d.sync += counter.eq(counter + (1 if name == "cycles" else self.events[name]))
+
+
+class OutputTiles(Unit):
+    """A tile order in -> an order for the output buffer and one for gather, for each of its output vectors.
+
+    Latency 1 cycle, throughput one output tile per cycle.
+
+    Parameters
+    ----------
+    p : configuration.
+
+    Members
+    -------
+    tiles : In(stream of `layouts.tile_order`).
+    outputs : Out(stream of `layouts.output_order`).  gathers : Out(stream of `layouts.gather_order`).
+    """
+
+    def __init__(self, p: Parameters) -> None:
+        self.p = p
+        super().__init__({
+            "tiles": In(stream.Signature(layouts.tile_order(p))),
+            "outputs": Out(stream.Signature(layouts.output_order(p))),
+            "gathers": Out(stream.Signature(layouts.gather_order(p))),
+        }, p=p)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        p = self.p
+        tile = self.tiles.payload
+        outputs = place(m, "to_buffer", Skid(layouts.output_order(p)))
+        gathers = place(m, "to_gather", Skid(layouts.gather_order(p)))
+        vector = Signal.like(tile.vectors)
+        last = vector == tile.vectors - 1
+        both = Signal()
+        m.d.comb += [
+            both.eq(self.tiles.valid & outputs.i.ready & gathers.i.ready),
+            outputs.i.valid.eq(both), gathers.i.valid.eq(both), self.tiles.ready.eq(both & last),
+            outputs.i.payload.tokens.eq(tile.tokens),
+            outputs.i.payload.cols.eq(Mux(last, tile.last_cols, p.col_passes)),
+            outputs.i.payload.lanes.eq(Mux(last, tile.last_lanes, p.vector)),
+        ]
+        m.d.comb += [gathers.i.payload[name].eq(tile[name]) for name in layouts.gather_order(p).members]
+        with m.If(both):
+            m.d.sync += vector.eq(Mux(last, 0, vector + 1))
+        for skid, out in ((outputs, self.outputs), (gathers, self.gathers)):
+            m.d.comb += [out.valid.eq(skid.o.valid), skid.o.ready.eq(out.ready),
+                         Value.cast(out.payload).eq(Value.cast(skid.o.payload))]
+        return m

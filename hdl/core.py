@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Core: the whole streaming accelerator, composed.  Model: golden/core.py; contracts: docs/architecture.md."""
+
+from amaranth import Module, Value
+from amaranth.lib import stream
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from focus_rtl.golden.params import Parameters
+from focus_rtl.hdl import layouts
+from focus_rtl.hdl.array.input_buffer import InputBuffer
+from focus_rtl.hdl.array.sequencer import Sequencer
+from focus_rtl.hdl.array.systolic import Systolic
+from focus_rtl.hdl.control import Control, OutputTiles
+from focus_rtl.hdl.sic.gather import Gather
+from focus_rtl.hdl.sic.map_buffer import MapBuffer
+from focus_rtl.hdl.sic.output_buffer import OutputBuffer
+from focus_rtl.hdl.sic.scatter import Scatter
+from focus_rtl.hdl.stream.fifo import Fifo
+from focus_rtl.hdl.stream.fork import Fork
+from focus_rtl.hdl.stream.skid import Skid
+from focus_rtl.hdl.unit import Unit, place
+
+__all__ = ["Core"]
+
+
+class Core(Unit):
+    """Concentrated vectors, maps, weights, positions in -> the next layer's concentrated vectors and maps out.
+
+    One job (a GEMM of any M, K, N within the configuration) at a time, tile by tile; the order of beats on every stream
+    and what a bad job does are in docs/architecture.md.  Throughput one vector per cycle into the array.
+
+    Parameters
+    ----------
+    p : configuration.
+
+    Members
+    -------
+    job, tiles, vectors, maps, weights, positions : In, streams of the layouts of these names
+        (`vectors`: `vector_beat`, `positions`: `position`).
+    outputs, out_maps, summary, status : Out, streams of `vector_beat`, `index_beat`, `summary`, `status`.
+    """
+
+    def __init__(self, p: Parameters) -> None:
+        self.p = p
+        super().__init__({
+            "job": In(stream.Signature(layouts.job(p))), "tiles": In(stream.Signature(layouts.tile(p))),
+            "vectors": In(stream.Signature(layouts.vector_beat(p))), "maps": In(stream.Signature(layouts.maps(p))),
+            "weights": In(stream.Signature(layouts.weights(p))),
+            "positions": In(stream.Signature(layouts.position(p))),
+            "outputs": Out(stream.Signature(layouts.vector_beat(p))),
+            "out_maps": Out(stream.Signature(layouts.index_beat(p))),
+            "summary": Out(stream.Signature(layouts.summary(p))),
+            "status": Out(stream.Signature(layouts.status(p))),
+        }, p=p)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        p = self.p
+        control, output_tiles = place(m, "control", Control(p)), place(m, "output_tiles", OutputTiles(p))
+        fork = place(m, "fork", Fork(layouts.tile_order(p), 3))
+        buffer, sequencer = place(m, "input_buffer", InputBuffer(p)), place(m, "sequencer", Sequencer(p))
+        # Two weight tiles: one being shifted in, one behind it.
+        weights = place(m, "weight_fifo", Fifo(layouts.weights(p), 2 * p.rows, p.memories))
+        array, maps = place(m, "array", Systolic(p)), place(m, "map_buffer", MapBuffer(p))
+        scatter, output = place(m, "scatter", Scatter(p)), place(m, "output_buffer", OutputBuffer(p))
+        skid = place(m, "output_skid", Skid(layouts.vector_elements(p)))
+        gather = place(m, "gather", Gather(p))
+
+        connect(m, flipped(self.job), control.job)
+        connect(m, flipped(self.tiles), control.tiles)
+        connect(m, control.orders, fork.i)
+        connect(m, fork.o[0], sequencer.tiles)
+        connect(m, fork.o[1], maps.tiles)
+        connect(m, fork.o[2], output_tiles.tiles)
+        connect(m, flipped(self.vectors), buffer.vectors)
+        connect(m, buffer.slot, sequencer.slot)
+        connect(m, flipped(self.weights), weights.i)
+        connect(m, sequencer.vectors, array.vectors)
+        connect(m, weights.o, array.weights)
+        connect(m, sequencer.orders, scatter.orders)
+        connect(m, array.psums, scatter.psums)
+        connect(m, flipped(self.maps), maps.maps)
+        connect(m, output.tile, scatter.tile)
+        connect(m, output_tiles.outputs, output.orders)
+        connect(m, output_tiles.gathers, gather.orders)
+        connect(m, output.vectors, skid.i)
+        connect(m, skid.o, gather.vectors)
+        connect(m, flipped(self.positions), gather.positions)
+        connect(m, gather.outputs, flipped(self.outputs))
+        connect(m, gather.out_maps, flipped(self.out_maps))
+        connect(m, gather.summary, flipped(self.summary))
+        connect(m, control.status, flipped(self.status))
+        m.d.comb += [
+            buffer.r_en.eq(sequencer.r_en), buffer.r_row.eq(sequencer.r_row), buffer.r_index.eq(sequencer.r_index),
+            sequencer.r_data.eq(buffer.r_data),
+            scatter.map_full.eq(maps.full), maps.release.eq(scatter.map_release),
+            maps.r_en.eq(scatter.r_en), maps.r_word.eq(scatter.r_word), scatter.r_data.eq(maps.r_data),
+            output.en.eq(scatter.out_en), output.done.eq(scatter.out_done),
+            Value.cast(output.addr).eq(Value.cast(scatter.out_addr)),
+            Value.cast(output.data).eq(Value.cast(scatter.out_data)),
+        ]
+        self._report(m, control, sequencer, array, scatter)
+        return m
+
+    def _report(self, m: Module, control: Control, sequencer: Sequencer, array: Systolic, scatter: Scatter) -> None:
+        """What ends a job, what it did wrong, and what its counters count."""
+        events = {
+            "array_busy": array.entered, "stall_input": sequencer.wait_input, "stall_psum": sequencer.wait_psum,
+            "stall_weights": array.wait_weights, "stall_chain": array.wait_chain,
+            "scatter_conflicts": scatter.conflicts, "scatter_chases": scatter.chases,
+            "scatter_hazards": scatter.hazards, "stall_output": scatter.wait_tile,
+            "vectors_in": self.vectors.valid & self.vectors.ready,
+            "vectors_out": self.outputs.valid & self.outputs.ready,
+        }
+        m.d.comb += [control.events[name].eq(event) for name, event in events.items()]
+        m.d.comb += [
+            control.ended[0].eq(self.outputs.valid & self.outputs.ready & self.outputs.payload.last),
+            control.ended[1].eq(self.out_maps.valid & self.out_maps.ready & self.out_maps.payload.last),
+            control.ended[2].eq(self.summary.valid & self.summary.ready),
+            control.bad_slice.eq(sequencer.bad_slice), control.bad_index.eq(scatter.bad_index),
+        ]

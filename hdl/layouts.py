@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Payloads of the streams between blocks and at the core's ports: one place for every width and field order.
+
+The first field lies in the low bits.  A field `last` closes a packet and always comes last.
+"""
+
+from amaranth.lib.data import ArrayLayout, StructLayout
+from amaranth.utils import bits_for
+
+from focus_rtl.golden.params import Parameters
+
+__all__ = [
+    "COUNTERS", "ERRORS", "array_beat", "gather_order", "index_beat", "job", "maps", "output_order", "position",
+    "psum_beat", "scatter_order", "status", "summary", "tile", "tile_order", "vector_beat", "vector_elements", "weights",
+]
+
+ERRORS: dict[str, int] = {"OK": 0, "JOB": 1, "TILE": 2, "SLICE": 3, "INDEX": 4}
+"""Codes of `status.error`."""
+
+COUNTERS: dict[str, str] = {
+    "cycles": "from the job's acceptance to its last output",
+    "array_busy": "cycles in which a vector entered the array",
+    "stall_input": "cycles the sequencer waited for a slice of vectors",
+    "stall_psum": "cycles the sequencer waited for a free psum half (scatter is behind)",
+    "stall_weights": "cycles a pass waited for its weights",
+    "stall_chain": "cycles a row pass waited for the previous one's psums",
+    "scatter_conflicts": "lane cycles lost to a psum bank that another lane was reading",
+    "scatter_chases": "lane cycles spent waiting for a psum still in the array",
+    "scatter_hazards": "lane cycles spent waiting for the same token's previous sum",
+    "stall_output": "cycles scatter waited for a free output tile (gather is behind)",
+    "vectors_in": "vectors taken from the port",
+    "vectors_out": "vectors emitted at the port",
+}
+"""32-bit counters of `status`, in field order, with what each counts."""
+
+
+def _sides(p: Parameters) -> dict[str, int]:
+    return {"height": bits_for(p.grid_max[1]), "width": bits_for(p.grid_max[2])}
+
+
+def _matching(p: Parameters) -> dict[str, int]:
+    return {**_sides(p), "t2": 32, "mask": p.candidates, "dense": 1}
+
+
+def _walk(p: Parameters) -> dict[str, int]:
+    return {
+        "slices": bits_for(-(-p.k_max // p.vector)), "last_rows": bits_for(p.row_passes),
+        "vectors": bits_for(-(-p.n_max // p.vector)), "last_cols": bits_for(p.col_passes),
+        "last_lanes": bits_for(p.vector),
+    }
+
+
+def job(p: Parameters) -> StructLayout:
+    """A layer: how many tiles, slices, vectors; how many passes the last ones take; grid, threshold, mode."""
+    return StructLayout({"tiles": bits_for(p.tokens_max), **_walk(p), **_matching(p)})
+
+
+def tile(p: Parameters) -> StructLayout:
+    """An m-tile at the port: its number of tokens."""
+    return StructLayout({"tokens": p.count_bits})
+
+
+def tile_order(p: Parameters) -> StructLayout:
+    """An m-tile inside the core: its tokens and all that the job says."""
+    return StructLayout({"tokens": p.count_bits, **_walk(p), **_matching(p)})
+
+
+def output_order(p: Parameters) -> StructLayout:
+    """An output tile to be read out: tokens, valid column passes and valid elements of its vectors."""
+    return StructLayout({"tokens": p.count_bits, "cols": bits_for(p.col_passes), "lanes": bits_for(p.vector)})
+
+
+def gather_order(p: Parameters) -> StructLayout:
+    """An output tile to be gathered: tokens, grid, threshold, candidate mask, mode."""
+    return StructLayout({"tokens": p.count_bits, **_matching(p)})
+
+
+def scatter_order(p: Parameters) -> StructLayout:
+    """A k-slice times a column pass to be scattered.
+
+    `count` psums will come for `tokens` tokens into column group `col`; on the `first` slice accumulators start from
+    +0, on the `last` the sums leave; `map_done`: no further column pass uses this map; `tile_done`: the output tile is
+    complete behind this order.
+    """
+    return StructLayout({
+        "tokens": p.count_bits, "count": p.count_bits, "col": bits_for(p.col_passes - 1),
+        "first": 1, "last": 1, "map_done": 1, "tile_done": 1, "dense": 1,
+    })
+
+
+def vector_elements(p: Parameters) -> ArrayLayout:
+    """The V elements of a vector, lane 0 low."""
+    return ArrayLayout(p.element_bits, p.vector)
+
+
+def vector_beat(p: Parameters) -> StructLayout:
+    """A vector and whether it is the last of its slice or tile."""
+    return StructLayout({"data": vector_elements(p), "last": 1})
+
+
+def maps(p: Parameters) -> StructLayout:
+    """S map indices, of tokens S*i .. S*i + S-1."""
+    return StructLayout({"index": ArrayLayout(p.index_bits, p.scatter_lanes)})
+
+
+def weights(p: Parameters) -> StructLayout:
+    """A row of an R x C weight tile."""
+    return StructLayout({"data": ArrayLayout(p.element_bits, p.cols)})
+
+
+def position(p: Parameters) -> StructLayout:
+    """Where a token comes from; `image` = 0 marks text and padding."""
+    return StructLayout({"column": bits_for(p.grid_max[2]), "row": bits_for(p.grid_max[1]),
+                         "frame": bits_for(p.grid_max[0] - 1), "image": 1})
+
+
+def index_beat(p: Parameters) -> StructLayout:
+    """One map index and whether it is the tile's last."""
+    return StructLayout({"index": p.index_bits, "last": 1})
+
+
+def summary(p: Parameters) -> StructLayout:
+    """What became of an output tile: vectors emitted, and all-zero vectors among its tokens."""
+    return StructLayout({"unique": p.count_bits, "zeros": p.count_bits})
+
+
+def status(p: Parameters) -> StructLayout:
+    """How a job ended: a code of `ERRORS`, then the `COUNTERS`."""
+    return StructLayout({"error": 3, **dict.fromkeys(COUNTERS, 32)})
+
+
+def array_beat(p: Parameters) -> StructLayout:
+    """R elements of a vector on their way into the array.
+
+    `first`: first vector of a pass (weights swap); `chain_in`: psums of the previous row pass enter at the top;
+    `chain_out`: this pass's psums go round again; `last`: last vector of the pass.
+    """
+    return StructLayout({"data": ArrayLayout(p.element_bits, p.rows), "first": 1, "chain_in": 1, "chain_out": 1,
+                         "last": 1})
+
+
+def psum_beat(p: Parameters) -> StructLayout:
+    """C finished psums of one vector; `last` marks the slice's last vector."""
+    return StructLayout({"data": ArrayLayout(p.acc_bits, p.cols), "last": 1})

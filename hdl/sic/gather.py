@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Gather: the vectors of an output tile -> the distinct ones, the similarity map, the summary.
+
+Model: `golden/sic/gather.py`.  Test: `verif/sic/test_gather.py`.
+"""
+
+from amaranth import Cat, Module, Mux, Signal, Value
+from amaranth.lib import stream
+from amaranth.lib.data import StructLayout, View
+from amaranth.lib.wiring import In, Out
+
+from focus_rtl.golden.params import Parameters
+from focus_rtl.hdl.layouts import gather_order, index_beat, position, summary, vector_beat, vector_elements
+from focus_rtl.hdl.memory.ram import Ram
+from focus_rtl.hdl.sic.layouter import BANKS, Layouter, bank_depth, bank_of, offset_of
+from focus_rtl.hdl.sic.matcher import Matcher, decision_layout
+from focus_rtl.hdl.unit import Unit, place
+
+__all__ = ["Gather"]
+
+_INDEX_CYCLES, _FETCH_CYCLES, _COLLECT_CYCLES = 2, 1, 2
+
+
+class Gather(Unit):
+    """Drops vectors that are nearly parallel to a neighbour of theirs; keeps order and bits of the others.
+
+    fetch: takes the next vector and its position, reads its window, writes it into its bank and into the queue of vectors
+    in flight.  match: `Matcher`.  index: a match takes its neighbour's index, read late, everything else the next new one.
+    collect: emits in order.  Only fetch ever waits: it starts a vector when the queue has room for it, and all that follows
+    up to the queues runs freely.  A tile may start while the one before is still in flight, unless the threshold
+    changes.  The last distinct vector of a tile is known only at the tile's end, so one vector is held back: it leaves with last = 0
+    when the next one comes, with last = 1 at the end.
+
+    All-zero vectors, text, padding, positions outside the grid, and everything when `dense`, pass unmatched in one cycle.
+    Throughput: at most ceil(8 / U) * V / lanes cycles per vector (U = `matchers`, 8 for 7), fewer where neighbours are missing;
+    tiles are 2 cycles apart.
+
+    Parameters
+    ----------
+    p : the configuration.
+
+    Members
+    -------
+    orders : In(stream of gather_order).  One per tile; sides within the configuration, tokens in 1 .. m.
+    vectors : In(stream of V elements).  One per token, in token order.
+    positions : In(stream of position).  One per token.
+    outputs : Out(stream of vector_beat).  The distinct vectors; `last` on the tile's last.
+    out_maps : Out(stream of index_beat).  One index per token; `last` on the tile's last.
+    summary : Out(stream of summary).  One per tile, with its last index.
+    """
+
+    def __init__(self, p: Parameters) -> None:
+        self.p = p
+        super().__init__({
+            "orders": In(stream.Signature(gather_order(p))), "vectors": In(stream.Signature(vector_elements(p))),
+            "positions": In(stream.Signature(position(p))), "outputs": Out(stream.Signature(vector_beat(p))),
+            "out_maps": Out(stream.Signature(index_beat(p))), "summary": Out(stream.Signature(summary(p))),
+        }, p=p)
+        self._key = StructLayout({"data": vector_elements(p), "zero": 1, "last": 1})
+        self._result = StructLayout({"index": p.index_bits, "unique": 1})
+
+    between = 2
+    """Cycles from the fetch of a tile's last vector to that of the next tile's first, at least."""
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the fetch of a vector without neighbours to its index at `out_maps`."""
+        matcher = Matcher(self.p)
+        return _FETCH_CYCLES + matcher.beats - 1 + matcher.latency + _INDEX_CYCLES + _COLLECT_CYCLES
+
+    @property
+    def in_flight(self) -> int:
+        """Vectors in the queue: enough for the full rate when all neighbours are there, and for some when they are not."""
+        matcher = Matcher(self.p)
+        needed = self.latency // (matcher.rounds * matcher.beats) + 3
+        return max(16, 1 << (needed - 1).bit_length())
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        layouter, matcher = place(m, "layouter", Layouter(self.p)), place(m, "matcher", Matcher(self.p))
+        queue = place(m, "keys", Ram(Value.cast(Signal(self._key)).shape().width, self.in_flight, self.p.memories))
+        results = place(m, "results", Ram(Value.cast(Signal(self._result)).shape().width, self.in_flight, self.p.memories))
+        taken = Signal()  # the collector read a vector out of the queue
+        self._fetch(m, layouter, matcher, queue, taken)
+        done = self._index(m, matcher, results)
+        self._collect(m, queue, results, done, taken)
+        return m
+
+    def _order(self, m: Module, idle: Value, clear: Value, matcher: Matcher) -> View:
+        """The tile being fetched: takes an order when there is none, waits with it while the threshold may not change."""
+        order, waiting, running = Signal(gather_order(self.p)), Signal(), Signal()
+        left = Signal(self.p.count_bits)
+        tile = StructLayout({"order": gather_order(self.p), "left": self.p.count_bits, "running": 1})
+        view = Signal(tile)
+        t2 = Signal(32)
+        same = Signal()
+        m.d.comb += [
+            self.orders.ready.eq(~running & ~waiting), clear.eq(~running),
+            same.eq(idle | (self.orders.payload.t2 == t2)), matcher.t2.eq(t2),
+            Value.cast(view).eq(Cat(Value.cast(order), left, running)),
+        ]
+        with m.If(self.orders.valid & self.orders.ready):
+            m.d.sync += [Value.cast(order).eq(Value.cast(self.orders.payload)), left.eq(self.orders.payload.tokens),
+                         running.eq(same), waiting.eq(~same)]
+            with m.If(same):
+                m.d.sync += t2.eq(self.orders.payload.t2)
+        with m.If(waiting & idle):
+            m.d.sync += [t2.eq(order.t2), running.eq(1), waiting.eq(0)]
+        with m.If(self.vectors.valid & self.vectors.ready):
+            m.d.sync += left.eq(left - 1)
+            with m.If(left == 1):
+                m.d.sync += running.eq(0)
+        return view
+
+    def _fetch(self, m: Module, layouter: Layouter, matcher: Matcher, queue: Ram, taken: Value) -> None:
+        """Starts the next vector when the window is free, or is being left, and the queue has room."""
+        in_flight, tail = Signal(range(self.in_flight + 1)), Signal(range(self.in_flight))
+        free, fetch, clear, zero, live = Signal(), Signal(), Signal(), Signal(), Signal()
+        busy = Signal()
+        tile = self._order(m, in_flight == 0, clear, matcher)
+        key = Signal(self._key)
+        m.d.comb += [
+            free.eq(tile.running & (in_flight != self.in_flight) & (~busy | matcher.done)),
+            self.vectors.ready.eq(free & self.positions.valid), self.positions.ready.eq(free & self.vectors.valid),
+            fetch.eq(free & self.vectors.valid & self.positions.valid),
+            zero.eq(~Cat(*(element[:15] for element in self.vectors.payload)).any()),
+            Value.cast(key.data).eq(Value.cast(self.vectors.payload)), key.zero.eq(zero), key.last.eq(tile.left == 1),
+            queue.w_en.eq(fetch), queue.w_addr.eq(tail), queue.w_data.eq(Value.cast(key)),
+            layouter.clear.eq(clear), layouter.en.eq(fetch), layouter.live.eq(~zero),
+            Value.cast(layouter.position).eq(Value.cast(self.positions.payload)),
+            Value.cast(layouter.vector).eq(Value.cast(self.vectors.payload)),
+            layouter.height.eq(tile.order.height), layouter.width.eq(tile.order.width),
+            layouter.enabled.eq(tile.order.mask),
+        ]
+        m.d.sync += in_flight.eq(in_flight + fetch - taken)
+        with m.If(fetch):
+            m.d.sync += [busy.eq(1), tail.eq(tail + 1), Value.cast(matcher.key).eq(Value.cast(self.vectors.payload)),
+                         matcher.last.eq(key.last), live.eq(~zero & ~tile.order.dense)]
+        with m.Elif(matcher.done):
+            m.d.sync += busy.eq(0)
+        m.d.comb += [
+            matcher.valid.eq(busy), matcher.active.eq(layouter.entered & live), matcher.visible.eq(layouter.visible),
+            Value.cast(matcher.place).eq(Value.cast(layouter.place)),
+        ]
+        for bank in range(BANKS):
+            m.d.comb += Value.cast(matcher.banks[bank]).eq(Value.cast(layouter.banks[bank]))
+
+    def _index(self, m: Module, matcher: Matcher, results: Ram) -> Value:
+        """Reads the neighbour's index (_s0), then decides and writes the vector's own (_s1); returns when it is written."""
+        words = place(m, "indices", Ram(self.p.index_bits, BANKS * bank_depth(self.p), self.p.memories))
+        decision = matcher.decision
+        decision_s1 = Signal(decision_layout(self.p))
+        valid_s1, repeat_s1 = Signal(), Signal()
+        bank, address = Signal(3), Signal.like(words.r_addr)
+        own, own_s1 = Signal.like(words.r_addr), Signal.like(words.r_addr)
+        unique, index, latest, tail = (Signal(self.p.index_bits), Signal(self.p.index_bits), Signal(self.p.index_bits),
+                                       Signal(range(self.in_flight)))
+        spot = decision.place
+        write = Signal()
+        m.d.comb += [
+            bank.eq(bank_of(spot) ^ decision.slot),
+            address.eq(Cat(bank, offset_of(self.p, spot, bank[1], bank[0]))),
+            own.eq(Cat(bank_of(spot), offset_of(self.p, spot, spot.row[0], spot.column[0]))),
+            write.eq(valid_s1 & decision_s1.active), words.w_en.eq(write), words.w_addr.eq(own_s1), words.w_data.eq(index),
+            # The vector just before may be the neighbour: its index is being written and is taken from `latest`.
+            words.r_en.eq(matcher.decided & decision.match & ~(write & (own_s1 == address))), words.r_addr.eq(address),
+            index.eq(Mux(decision_s1.match, Mux(repeat_s1, latest, words.r_data), unique)),
+            results.w_en.eq(valid_s1), results.w_addr.eq(tail), results.w_data.eq(Cat(index, ~decision_s1.match)),
+        ]
+        m.d.sync += [
+            valid_s1.eq(matcher.decided), Value.cast(decision_s1).eq(Value.cast(decision)), own_s1.eq(own),
+            repeat_s1.eq(write & (own_s1 == address)),
+        ]
+        with m.If(valid_s1):
+            m.d.sync += [latest.eq(index), tail.eq(tail + 1),
+                         unique.eq(Mux(decision_s1.last, 0, unique + (decision_s1.match == 0)))]
+        return valid_s1
+
+    def _collect(self, m: Module, queue: Ram, results: Ram, done: Value, taken: Value) -> None:
+        """Reads decided vectors in order and sends out what becomes of them."""
+        waiting, head = Signal(range(self.in_flight + 1)), Signal(range(self.in_flight))
+        here, leave = Signal(), Signal()
+        key, result = View(self._key, queue.r_data), View(self._result, results.r_data)
+        m.d.comb += [
+            taken.eq((waiting != 0) & (~here | leave)),
+            queue.r_en.eq(taken), queue.r_addr.eq(head), results.r_en.eq(taken), results.r_addr.eq(head),
+        ]
+        m.d.sync += waiting.eq(waiting + done - taken)
+        with m.If(taken):
+            m.d.sync += [here.eq(1), head.eq(head + 1)]
+        with m.Elif(leave):
+            m.d.sync += here.eq(0)
+        room = self._emit_vectors(m, here, leave, key, result)
+        self._emit_counts(m, leave, key, result)
+        m.d.comb += leave.eq(here & room & (~self.out_maps.valid | self.out_maps.ready)
+                             & (~key.last | ~self.summary.valid | self.summary.ready))
+        with m.If(leave):
+            m.d.sync += [self.out_maps.valid.eq(1), self.out_maps.payload.index.eq(result.index),
+                         self.out_maps.payload.last.eq(key.last)]
+        with m.Elif(self.out_maps.ready):
+            m.d.sync += self.out_maps.valid.eq(0)
+
+    def _emit_vectors(self, m: Module, here: Value, leave: Value, key: View, result: View) -> Value:
+        """Holds one distinct vector back until it is known whether it is the last; returns whether another fits."""
+        held, held_last, held_valid = Signal(vector_elements(self.p)), Signal(), Signal()
+        outputs = self.outputs
+        m.d.comb += [
+            outputs.valid.eq(held_valid & (held_last | here & result.unique)),
+            Value.cast(outputs.payload.data).eq(Value.cast(held)), outputs.payload.last.eq(held_last),
+        ]
+        with m.If(outputs.valid & outputs.ready):
+            m.d.sync += held_valid.eq(0)
+        with m.If(leave & result.unique):
+            m.d.sync += [Value.cast(held).eq(Value.cast(key.data)), held_valid.eq(1), held_last.eq(key.last)]
+        with m.Elif(leave & key.last):
+            m.d.sync += held_last.eq(1)
+        return ~result.unique | ~held_valid | outputs.valid & outputs.ready
+
+    def _emit_counts(self, m: Module, leave: Value, key: View, result: View) -> None:
+        """Counts distinct and all-zero vectors; the sums leave with the tile's last token."""
+        counts, after = Signal(summary(self.p)), Signal(summary(self.p))
+        m.d.comb += [after.unique.eq(counts.unique + result.unique), after.zeros.eq(counts.zeros + key.zero)]
+        with m.If(self.summary.ready):
+            m.d.sync += self.summary.valid.eq(0)
+        with m.If(leave):
+            m.d.sync += Value.cast(counts).eq(Mux(key.last, 0, Value.cast(after)))
+            with m.If(key.last):
+                m.d.sync += [self.summary.valid.eq(1), Value.cast(self.summary.payload).eq(Value.cast(after))]

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Matcher: a key and the vectors of its window -> the most similar neighbour, and whether it is similar enough.
+
+Model: `golden/sic/matcher.py`.  Test: `verif/sic/test_matcher.py`.
+"""
+
+from dataclasses import dataclass
+
+from amaranth import Array, Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib.data import StructLayout, View
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import bits_for
+
+from focus_rtl.golden.params import Parameters
+from focus_rtl.hdl.layouts import vector_elements
+from focus_rtl.hdl.memory.ram import Ram
+from focus_rtl.hdl.numeric.compare import ProductGreater
+from focus_rtl.hdl.numeric.multiply32 import Multiply32
+from focus_rtl.hdl.sic.dot import Dot, late
+from focus_rtl.hdl.sic.layouter import BANKS, bank_depth, bank_of, exchange, offset_of, place_layout
+from focus_rtl.hdl.unit import Unit, place
+
+__all__ = ["Matcher", "decision_layout"]
+
+_SQUARE_DEPTH, _SCALE_DEPTH, _COMPARE_DEPTH = 2, 2, 2
+_ONE, _INFINITY = 0x3F800000, 0x7F800000
+
+
+def decision_layout(p: Parameters) -> StructLayout:
+    """What became of a vector: matched with neighbour `slot` (4*df + 2*dr + dc); the rest as it was given."""
+    return StructLayout({"match": 1, "slot": 3, "active": 1, "place": place_layout(p), "last": 1})
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A neighbour in the running: q = d * |d| and its own norm n, if it is `ok` to count."""
+
+    ok: Value
+    q: Value
+    n: Value
+    slot: Value
+
+    def late(self, m: Module, cycles: int, name: str) -> "_Candidate":
+        return _Candidate(late(m, self.ok, cycles, f"{name}_ok"), late(m, self.q, cycles, f"{name}_q"),
+                          late(m, self.n, cycles, f"{name}_n"), late(m, self.slot, cycles, f"{name}_slot"))
+
+
+def _sound(norm: Value) -> Value:
+    """0 < n < inf; NaN lies above infinity."""
+    return norm.any() & (norm < Const(_INFINITY, 32))
+
+
+class Matcher(Unit):
+    """One decision per vector, in order.
+
+    A vector has eight slots: 0 is its own norm, s = 4*df + 2*dr + dc a neighbour.  U dot units (`matchers`, or 8 for 7) take
+    slots r*U .. r*U + U-1 in round r, V / lanes cycles a round; rounds in which nothing is visible are skipped, and the next
+    vector's rounds follow without a gap: at most ceil(8 / U) * V / lanes cycles per vector.  A vector that is not `active`
+    takes one cycle.  Behind the dots everything runs freely at a fixed latency, in order, so that memories are read and
+    written late and yet as if each vector were finished before the next began:
+
+    - norms live in U Rams, bank b in Ram b mod U.  A vector's norm is written when it arrives, at least one round before
+      anyone asks for it; in that round its own Ram is the one that has nothing to read.
+    - candidates of a round meet in a tree, the winners of the rounds one after another, the earlier first.  The loop
+      through the comparator has a vector's V / lanes cycles, so with two or more of them it is pipelined.
+
+    Latency `latency` cycles from `done` to `decided`.
+
+    Members
+    -------
+    valid : In(1), done : Out(1).  A vector stands at the inputs below from `valid` up to and including the cycle with `done`.
+    key : In(V elements).  banks : In(V elements), eight.  visible : In(8).  place : In(place_layout).  As from `Layouter`.
+    active : In(1).  It may match and be matched; 0: it passes.
+    last : In(1).  Handed through.
+    t2 : In(32), binary32 squared threshold; stands while any vector is in flight.
+    decided : Out(1), decision : Out(decision_layout).  No ready: whoever starts a vector has room for its decision.
+    """
+
+    def __init__(self, p: Parameters) -> None:
+        self.p = p
+        self.units = BANKS if p.matchers == BANKS - 1 else p.matchers
+        self.rounds = BANKS // self.units
+        self.beats = p.vector // p.matcher_lanes
+        self._split = self.units.bit_length() - 1  # low bits of a bank or slot: which unit
+        self._loop_depth = min(self.beats - 1, _COMPARE_DEPTH)
+        self._choose = self._split * _COMPARE_DEPTH + (self._loop_depth + 1 if self.rounds > 1 else 0)
+        super().__init__({
+            "valid": In(1), "done": Out(1), "key": In(vector_elements(p)), "banks": In(vector_elements(p)).array(BANKS),
+            "visible": In(BANKS), "active": In(1), "place": In(place_layout(p)), "last": In(1), "t2": In(32),
+            "decided": Out(1), "decision": Out(decision_layout(p)),
+        }, p=p)
+        self._tag = StructLayout({"round": bits_for(self.rounds - 1), "candidates": self.units, "active": 1,
+                                  "place": place_layout(p), "last": 1})
+
+    @property
+    def latency(self) -> int:
+        """Cycles from a vector's last beat to its decision."""
+        dot = Dot(self.p.vector, self.p.matcher_lanes, self.p.pe_depth).latency
+        return 1 + dot + _SQUARE_DEPTH + self._choose + _SCALE_DEPTH + _COMPARE_DEPTH
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        # _s0: slots chosen; _s1: operands; _s2: dots; _s3: candidates; _s4: the vector's best; _s5: decision.
+        tag_s0, marks_s0 = self._issue(m)
+        last_beat, dots = self._dots(m, tag_s0, marks_s0[0])
+        to_s2 = 1 + Dot(self.p.vector, self.p.matcher_lanes, self.p.pe_depth).latency
+        valid_s2 = late(m, self.valid & last_beat, to_s2, "valid_s0", reset=True)
+        first_s2, final_s2 = (late(m, mark, to_s2, name) for mark, name in zip(marks_s0[1:], ("first", "final")))
+        tag_s2 = View(self._tag, late(m, Value.cast(tag_s0), to_s2, "tag_s0"))
+        norms = self._norms(m, tag_s2, valid_s2, first_s2, dots[0])
+        own_s2, own = Signal(32), Signal(32, reset_less=True)
+        m.d.comb += own_s2.eq(Mux(first_s2, dots[0], own))
+        with m.If(valid_s2):
+            m.d.sync += own.eq(own_s2)
+        candidates = self._candidates(m, tag_s2, dots, norms)
+        best_s4 = self._best(m, candidates, *(late(m, mark, _SQUARE_DEPTH, f"{name}_s2", reset=name == "valid")
+                                              for mark, name in ((valid_s2, "valid"), (first_s2, "first"))))
+        to_s4 = _SQUARE_DEPTH + self._choose
+        match_s5 = self._verdict(m, best_s4, late(m, own_s2, to_s4, "own"))
+        to_s5 = to_s4 + _SCALE_DEPTH + _COMPARE_DEPTH
+        tag_s5 = View(self._tag, late(m, Value.cast(tag_s2), to_s5, "tag_s2"))
+        m.d.comb += [
+            self.decided.eq(late(m, valid_s2 & final_s2, to_s5, "decided", reset=True)),
+            self.decision.match.eq(match_s5 & tag_s5.active),
+            self.decision.slot.eq(late(m, best_s4.slot, _SCALE_DEPTH + _COMPARE_DEPTH, "slot_s4")),
+            self.decision.active.eq(tag_s5.active), self.decision.last.eq(tag_s5.last),
+            Value.cast(self.decision.place).eq(Value.cast(tag_s5.place)),
+        ]
+        return m
+
+    def _issue(self, m: Module) -> tuple[View, tuple[Value, Value, Value]]:
+        """Walks over the rounds; returns the round's tag, the number of its beat, and whether it is first or final."""
+        fresh, left, todo, rest = Signal(init=1), Signal(BANKS), Signal(BANKS), Signal(BANKS)
+        tag = Signal(self._tag)
+        beat = Signal(range(max(self.beats, 2)))
+        first, final, last_beat = Signal(), Signal(), Signal()
+        m.d.comb += [
+            todo.eq(Mux(fresh, Cat(1, self.visible[1:]), left)),
+            tag.active.eq(self.active), tag.last.eq(self.last), Value.cast(tag.place).eq(Value.cast(self.place)),
+            last_beat.eq((beat == self.beats - 1) | ~self.active),
+            first.eq(fresh), final.eq(~rest.any() | ~self.active), self.done.eq(self.valid & last_beat & final),
+        ]
+        for number in reversed(range(self.rounds)):  # the lowest round with anything to do is assigned last, and wins
+            low, high = number * self.units, (number + 1) * self.units
+            with m.If(todo[low:high].any()):
+                slots = todo[low:high] if number else Cat(0, todo[1:high])
+                m.d.comb += [tag.round.eq(number), tag.candidates.eq(Mux(self.active, slots, 0)),
+                             rest.eq(Cat(Const(0, high), todo[high:]))]
+        with m.If(self.valid):
+            m.d.sync += beat.eq(beat + 1)
+            with m.If(last_beat):
+                m.d.sync += [beat.eq(0), left.eq(rest), fresh.eq(final)]
+        return tag, (beat, first, final)
+
+    def _dots(self, m: Module, tag: View, beat: Value) -> tuple[Value, list[Value]]:
+        """Operands and dot units; returns whether this is a round's last beat, and the results."""
+        lanes = self.p.matcher_lanes
+        parts = [Array([Cat(*(vector[lane] for lane in range(base, base + lanes)))
+                        for base in range(0, self.p.vector, lanes)])[beat] for vector in [*self.banks, self.key]]
+        own = bank_of(self.place)
+        *banks, key = parts
+        row = own[self._split:] ^ tag.round
+        chosen = [Array(banks[unit::self.units])[row] if self.rounds > 1 else banks[unit] for unit in range(self.units)]
+        operands = exchange(chosen, own[:self._split])
+        operands[0] = Mux(tag.round == 0, key, operands[0])
+        last_beat = Signal()
+        m.d.comb += last_beat.eq((beat == self.beats - 1) | ~self.active)
+        valid_s1 = late(m, self.valid, 1, "issued", reset=True)
+        last_s1, key_s1 = late(m, last_beat, 1, "last_beat"), late(m, key, 1, "key")
+        results = []
+        for unit, operand in enumerate(operands):
+            dot = place(m, f"dot{unit}", Dot(self.p.vector, lanes, self.p.pe_depth))
+            m.d.comb += [dot.valid.eq(valid_s1), dot.last.eq(last_s1), Value.cast(dot.a).eq(key_s1),
+                         Value.cast(dot.b).eq(late(m, operand, 1, f"operand{unit}"))]
+            results.append(dot.o)
+        return last_beat, results
+
+    def _norms(self, m: Module, tag: View, valid: Value, first: Value, norm: Value) -> list[Value]:
+        """Writes the key's norm in its first round, reads the round's candidates'; returns those a cycle later."""
+        own = bank_of(tag.place)
+        read = []
+        for unit in range(self.units):
+            words = place(m, f"norms{unit}", Ram(32, self.rounds * bank_depth(self.p), self.p.memories))
+            row = own[self._split:] ^ tag.round if self.rounds > 1 else Const(0, 0)
+            bank = Cat(Const(unit, self._split), row)
+            offset = offset_of(self.p, tag.place, bank[1], bank[0])
+            write, address = Signal(name=f"write_norm{unit}"), Signal.like(words.r_addr, name=f"norm_address{unit}")
+            m.d.comb += [
+                address.eq(Cat(row, offset)), write.eq(valid & first & tag.active & (own[:self._split] == unit)),
+                words.w_en.eq(write), words.w_addr.eq(address), words.w_data.eq(norm),
+                words.r_en.eq(valid & tag.candidates.any() & ~write), words.r_addr.eq(address),
+            ]
+            read.append(words.r_data)
+        return exchange(read, late(m, own[:self._split], 1, "own_low") if self._split else Const(0, 1))
+
+    def _candidates(self, m: Module, tag: View, dots: list[Value], norms: list[Value]) -> list[_Candidate | None]:
+        """By unit, _SQUARE_DEPTH cycles after the dots; None for the unit that only makes norms."""
+        found: list[_Candidate | None] = []
+        round_s3 = late(m, tag.round, _SQUARE_DEPTH, "round_s2") if self.rounds > 1 else Const(0, 0)
+        for unit, (d, n) in enumerate(zip(dots, norms, strict=True)):
+            if unit == 0 and self.rounds == 1:
+                found.append(None)
+                continue
+            square = place(m, f"square{unit}", Multiply32(_SQUARE_DEPTH))
+            m.d.comb += [square.a.eq(d), square.b.eq(d[:31])]
+            n_s3 = late(m, n, _SQUARE_DEPTH - 1, f"norm{unit}")
+            asked = late(m, tag.candidates[unit], _SQUARE_DEPTH, f"asked{unit}")
+            found.append(_Candidate(asked & _sound(n_s3), square.o, n_s3, Cat(Const(unit, self._split), round_s3)))
+        return found
+
+    def _best(self, m: Module, candidates: list[_Candidate | None], valid: Value, first: Value) -> _Candidate:
+        """The best of all rounds, `_choose` cycles later: a tree over the units, then one round after another."""
+        level = 0
+        while len(candidates) > 1:
+            candidates = [self._pick(m, f"tree{level}_{pair}", candidates[2 * pair], candidates[2 * pair + 1],
+                                     _COMPARE_DEPTH) for pair in range(len(candidates) // 2)]
+            level += 1
+        winner = candidates[0]
+        assert winner is not None
+        if self.rounds == 1:
+            return winner
+        tree = self._split * _COMPARE_DEPTH
+        valid, first = late(m, valid, tree, "valid_s3", reset=True), late(m, first, tree, "first_s3")
+        best = _Candidate(Signal(), Signal(32, reset_less=True), Signal(32, reset_less=True), Signal(3))
+        before = _Candidate(best.ok & ~first, best.q, best.n, best.slot)
+        better = self._pick(m, "loop", before, winner, self._loop_depth)
+        with m.If(late(m, valid, self._loop_depth, "valid_loop", reset=True)):
+            m.d.sync += [best.ok.eq(better.ok), best.q.eq(better.q), best.n.eq(better.n), best.slot.eq(better.slot)]
+        return best
+
+    def _pick(self, m: Module, name: str, a: _Candidate | None, b: _Candidate | None, depth: int) -> _Candidate:
+        """The better of two, `depth` cycles later; a tie goes to `a`, whose slot is the lower."""
+        assert b is not None
+        if a is None:
+            return b.late(m, depth, name)
+        greater = place(m, name, ProductGreater(depth))
+        m.d.comb += [greater.a.eq(b.q), greater.b.eq(a.n), greater.c.eq(a.q), greater.d.eq(b.n)]
+        old, new = a.late(m, depth, f"{name}_a"), b.late(m, depth, f"{name}_b")
+        wins = Signal(name=f"{name}_wins")
+        m.d.comb += wins.eq(new.ok & (~old.ok | greater.o))
+        return _Candidate(old.ok | new.ok, Mux(wins, new.q, old.q), Mux(wins, new.n, old.n),
+                          Mux(wins, new.slot, old.slot))
+
+    def _verdict(self, m: Module, best: _Candidate, own: Value) -> Value:
+        """q > (t2 * n) * n_v, _SCALE_DEPTH + _COMPARE_DEPTH cycles later."""
+        scale = place(m, "scale", Multiply32(_SCALE_DEPTH))
+        enough = place(m, "enough", ProductGreater(_COMPARE_DEPTH))
+        own_late = late(m, own, _SCALE_DEPTH, "own_s4")
+        m.d.comb += [
+            scale.a.eq(self.t2), scale.b.eq(best.n),
+            enough.a.eq(late(m, best.q, _SCALE_DEPTH, "q_s4")), enough.b.eq(_ONE), enough.c.eq(scale.o),
+            enough.d.eq(own_late),
+        ]
+        ok = late(m, best.ok, _SCALE_DEPTH, "ok_s4") & _sound(own_late)
+        return late(m, ok, _COMPARE_DEPTH, "ok_s5") & enough.o

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""gen/tokens.py, report.py, picture.py and demo.py: tokens keep what the docs say, figures and picture come out right."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from focus_rtl.gen import console, report
+from focus_rtl.gen.configuration import load, preset_names
+from focus_rtl.gen.demo import plan_of
+from focus_rtl.gen.errors import CommandError, Exit, InputOutputError
+from focus_rtl.gen.picture import WIDTH, merged_share, picture_of, write_picture
+from focus_rtl.gen.report import Control, Findings, LayerFigures, Shares, histogram, print_report, stage, to_json
+from focus_rtl.gen.tokens import PATCH_DIMENSIONS, clip_tokens, layer_weights, orthonormal, patches_of
+from focus_rtl.gen.video import PATCH, Clip, noise_clip, photo_clip
+from focus_rtl.golden.params import Parameters
+
+
+def cosines(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
+    wide = vectors.astype(np.float64)
+    unit = wide / np.linalg.norm(wide, axis=1, keepdims=True)
+    return np.asarray(unit @ unit.T)
+
+
+# --- tokens -------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("width", [1, 16, PATCH_DIMENSIONS, PATCH_DIMENSIONS + 5])
+def test_projection_is_orthonormal(width: int) -> None:
+    basis = orthonormal(PATCH_DIMENSIONS, width, seed=3)
+    assert basis.shape == (PATCH_DIMENSIONS, width)
+    gram = basis.T @ basis if width <= PATCH_DIMENSIONS else basis @ basis.T
+    assert np.allclose(gram, np.eye(len(gram)), atol=1e-12)
+
+
+def test_cosines_survive_a_wide_projection() -> None:
+    """Rounding to fp16 moves an element by at most 2**-11 of itself (plus 2**-25): a cosine by less than 2**-9."""
+    clip = photo_clip(3, 4, 4, seed=2)
+    tokens = clip_tokens(clip, PATCH_DIMENSIONS, seed=2)
+    assert tokens.dtype == np.float16 and tokens.shape == (48, PATCH_DIMENSIONS)
+    difference = np.abs(cosines(tokens) - cosines(patches_of(clip)))
+    assert 0 < difference.max() < 2 ** -9
+
+
+def test_cosines_survive_a_narrow_projection_roughly() -> None:
+    clip = photo_clip(3, 4, 4, seed=2)
+    difference = cosines(clip_tokens(clip, 128, seed=2)) - cosines(patches_of(clip))
+    assert float(np.sqrt(np.mean(difference ** 2))) < 1.2 / np.sqrt(128)  # what a random projection promises
+
+
+def test_patches_are_the_pixels_of_their_square() -> None:
+    clip = noise_clip(2, 3, 4, seed=1)
+    whole = clip.frames.astype(np.float64) / 255
+    patches = patches_of(clip)
+    assert np.allclose(patches.mean(axis=0), 0, atol=1e-12)
+    frame, row, column = 1, 2, 3
+    token = (frame * 3 + row) * 4 + column
+    square = whole[frame, row * PATCH:(row + 1) * PATCH, column * PATCH:(column + 1) * PATCH].reshape(-1)
+    first = whole[0, :PATCH, :PATCH].reshape(-1)
+    assert np.allclose(patches[token] - patches[0], square - first)
+
+
+def test_tokens_have_size_one() -> None:
+    for clip in (photo_clip(3, 4, 4, seed=1), noise_clip(3, 4, 4, seed=1)):
+        tokens = clip_tokens(clip, 64, seed=1).astype(np.float64)
+        assert np.isfinite(tokens).all() and abs(float(np.mean(tokens ** 2)) - 1) < 1e-3
+
+
+def test_a_clip_of_one_colour_gives_zeros() -> None:
+    clip = Clip(np.full((2, 2 * PATCH, 2 * PATCH, 3), 77, np.uint8), "grey")
+    assert not clip_tokens(clip, 32, seed=1).view(np.uint16).any()
+
+
+def test_tokens_and_weights_follow_from_the_seed() -> None:
+    clip = photo_clip(2, 2, 2, seed=1)
+    assert np.array_equal(clip_tokens(clip, 32, 4), clip_tokens(clip, 32, 4))
+    assert not np.array_equal(clip_tokens(clip, 32, 4), clip_tokens(clip, 32, 5))
+    assert np.array_equal(layer_weights(64, 32, 4, 1), layer_weights(64, 32, 4, 1))
+    for other in (layer_weights(64, 32, 5, 1), layer_weights(64, 32, 4, 2)):
+        assert not np.array_equal(layer_weights(64, 32, 4, 1), other)
+
+
+def test_weights_keep_the_size_of_tokens() -> None:
+    weights = layer_weights(400, 300, seed=1, layer=1)
+    assert weights.dtype == np.float16 and abs(float(weights.astype(np.float64).std()) * 20 - 1) < 0.02
+
+
+# --- plan ---------------------------------------------------------------------------------------
+
+def assert_complete(params: Parameters) -> None:
+    plan = plan_of(params)
+    jobs = plan.jobs(params, dense=False)
+    tokens = [tile.tokens for tile in jobs[0].tiles]
+    assert len(tokens) >= 4 and tokens[:-1] == [params.m_tile] * (len(tokens) - 1) and tokens[-1] < params.m_tile
+    for job in jobs:
+        counts = job.counts(params)
+        assert counts.slices >= 8 and counts.vectors >= 4 and job.k != job.n
+        assert counts.last_lanes < params.vector
+        assert params.cols == 1 or job.n % params.cols
+    assert jobs[0].n == jobs[1].k
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_the_plan_has_everything_in_it(name: str) -> None:
+    assert_complete(load(name).parameters)
+
+
+@pytest.mark.parametrize("cols", [1, 2, 4, 8])
+@pytest.mark.parametrize("vector", [8, 24])
+def test_the_plan_suits_other_shapes(cols: int, vector: int) -> None:
+    sizes = [f"cols={cols}", f"vector={vector}", "rows=1", "matcher_lanes=8"]
+    assert_complete(load("regress", sizes).parameters)
+
+
+def test_a_configuration_that_is_too_small_is_refused() -> None:
+    small = load("tiny", ["tokens_max=48", "k_max=34", "n_max=34"]).parameters
+    with pytest.raises(CommandError) as caught:
+        plan_of(small)
+    for words in ("tokens_max of at least 54 (it is 48)", "k_max of at least 35", "n_max of at least 35"):
+        assert words in caught.value.cause
+    assert caught.value.code == Exit.USAGE and "regress" in caught.value.cure
+
+
+# --- report -------------------------------------------------------------------------------------
+
+def layer(name: str, mismatches: int = 0, compared: int = 500) -> LayerFigures:
+    return LayerFigures(name, 200, 128, 138, Shares(1600, 800, 780, 20), Shares(1800, 900, 900, 0), 1000, 1020, 480, 510,
+                        500, compared, mismatches, {"dense": {"cycles": 1020}, "focus": {"cycles": 510}})
+
+
+def findings(vector: int = 16, noise: int = 3, **last_layer: int) -> Findings:
+    control = Control(Shares(3200, 3200 - noise, noise, 0), histogram(np.array([0.1, 0.2, np.nan])))
+    return Findings("4 x 4", "ab" * 32, 7, "a clip", (8, 5, 5), 64, vector, 0.9,
+                    [layer("layer 1"), layer("layer 2", **last_layer)], histogram(np.array([0.95, -0.5, 0.9, 1.0])), control,
+                    "tile 1, token 3" if last_layer else None, {"python": "3"}, {"simulate": 1.5}, 400, 0.25)
+
+
+def test_histogram_puts_the_threshold_into_the_lower_bin() -> None:
+    found = histogram(np.array([-1.0, 0.0, 0.05, 0.9, np.nextafter(0.9, 1), 1.0, 1.0 + 1e-9, np.nan]))
+    assert [round(7 * share) for share in found] == [2, 1, 0, 0, 0, 0, 0, 0, 0, 1, 3]
+    assert histogram(np.array([np.nan])) == [0.0] * 11
+
+
+def test_figures() -> None:
+    found = findings()
+    assert found.equal and found.speedup == 2000 / 1020 and found.layers[0].speedup == 1000 / 510
+    assert found.shares_in.unique_ratio == 0.5 and found.shares_in.sparsity == 0.5
+    assert all(found.checks().values()) and len(found.checks()) == 4
+    assert not findings(noise=33).checks()["noise_at_most_1_percent_matched"]
+    assert "noise_at_most_1_percent_matched" not in findings(vector=4).checks()
+
+
+@pytest.mark.parametrize("fault", [{"mismatches": 1}, {"compared": 499}, {"compared": 501}])
+def test_a_difference_or_a_missing_word_is_not_equal(fault: dict[str, int]) -> None:
+    assert not findings(**fault).equal
+
+
+def test_json_has_the_documented_keys() -> None:
+    document = json.loads(json.dumps(to_json(findings())))
+    needed = {"schema", "config_sha256", "seed", "words_expected", "words_compared", "mismatches", "cycles_dense",
+              "cycles_dense_ideal", "cycles_focus", "unique_in_ratio", "layers"}
+    assert needed <= set(document) and document["schema"] == report.SCHEMA
+    assert document["words_expected"] == 1000 and document["cycles_dense"] == 2040 and document["speedup"] == 2000 / 1020
+    assert {"name", "tokens", "k", "n", "cycles_dense", "cycles_dense_ideal", "cycles_focus", "unique_in_ratio",
+            "utilisation_dense", "utilisation_focus", "counters", "words_expected"} <= set(document["layers"][0])
+    text = (Path(__file__).parents[2] / "docs" / "demo.md").read_text(encoding="utf-8")
+    for key in [*document, *document["layers"][0]]:
+        assert f"`{key}`" in text, f"docs/demo.md does not explain {key}"
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def printed(monkeypatch: pytest.MonkeyPatch, terminal: bool, no_color: bool, found: Findings) -> str:
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    if no_color:
+        monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    stream = _Terminal() if terminal else io.StringIO()
+    monkeypatch.setattr("sys.stdout", stream)
+    assert console.plain() == (no_color or not terminal)
+    with stage("compiling", {}, "compile") as tell:
+        tell("file 1 of 2")
+    print_report(found)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(("terminal", "no_color"), [(False, False), (False, True), (True, True)])
+def test_plain_text_is_ascii_without_escapes(monkeypatch: pytest.MonkeyPatch, terminal: bool, no_color: bool) -> None:
+    text = printed(monkeypatch, terminal, no_color, findings())
+    assert text.isascii() and "\x1b" not in text and "\r" not in text
+    lines = text.splitlines()
+    assert lines[0] == "compiling ..." and lines[1].startswith("compiling: ")
+    assert max(map(len, lines)) <= 130
+    for row in ("speed-up", "array utilisation, dense", "words compared", "mismatches", "published sparsity"):
+        assert sum(line.startswith(row) for line in lines) == 1
+    assert "white noise" in text and "1,000 of 1,000 words equal" in text and "First difference" not in text
+
+
+def test_a_terminal_gets_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "\x1b[" in printed(monkeypatch, True, False, findings())
+
+
+def test_a_mismatch_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = printed(monkeypatch, False, False, findings(mismatches=2))
+    assert "NOT" in text and "First difference:\ntile 1, token 3" in text
+
+
+def test_stage_adds_up_times() -> None:
+    seconds = {"emit": 1.0}
+    with stage("emitting", seconds, "emit"):
+        pass
+    assert seconds["emit"] >= 1.0
+
+
+# --- picture ------------------------------------------------------------------------------------
+
+def test_merged_share() -> None:
+    maps = [[np.array([0, 0, 1]), np.array([0, 1, 1])], [np.array([0]), np.array([0])]]
+    assert merged_share(maps).tolist() == [0.0, 0.5, 0.5, 0.0]
+
+
+@pytest.mark.parametrize(("frames", "height", "width"), [(1, 2, 3), (9, 3, 3)])
+def test_picture(tmp_path: Path, frames: int, height: int, width: int) -> None:
+    clip = photo_clip(frames, height, width, seed=1)
+    merged = np.linspace(0, 1, frames * height * width)
+    png = picture_of(clip, merged, 16, "A title", "A subtitle")
+    assert png == picture_of(clip, merged, 16, "A title", "A subtitle")
+    assert png != picture_of(clip, merged[::-1].copy(), 16, "A title", "A subtitle")
+    write_picture(tmp_path / "demo.png", png)
+    with Image.open(tmp_path / "demo.png") as image:
+        assert image.format == "PNG" and image.width == WIDTH and 400 < image.height < 2400
+        pixels = np.asarray(image.convert("RGB"))
+    assert len(np.unique(pixels[::9, ::9].reshape(-1, 3), axis=0)) > 100 and (pixels[:20] == 255).all()
+
+
+def test_picture_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(InputOutputError) as caught:
+        write_picture(tmp_path / "missing" / "demo.png", b"png")
+    assert "cannot write the picture" in caught.value.cause and caught.value.code == Exit.IO

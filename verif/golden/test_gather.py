@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Gather against the brute force on hostile tiles, its properties, and its corner cases by name."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from focus_rtl.golden.job import Grid, Job, Tile, tiles_of
+from focus_rtl.golden.sic.gather import Gathered, gather
+from focus_rtl.golden.sic.layouter import NEIGHBOURS, bank, neighbours, offset, windows
+from focus_rtl.golden.sic.matcher import decide
+from focus_rtl.verif.golden.cases import random_tile, rough_vectors
+from focus_rtl.verif.oracles import brute
+
+ONE, TWO, NAN, INF, MINUS_ZERO = 0x3C00, 0x4000, 0x7E01, 0x7C00, 0x8000
+EVENTS = {"text", "outside", "key nan", "key inf", "key zero", "unsound neighbour first", "unsound neighbour later",
+          "negative", "tie", "no candidate", "match", "at threshold", "below threshold", "chain"}
+
+
+def run(vectors: NDArray[np.uint16], tile: Tile, job: Job) -> Gathered:
+    return gather(vectors, tile, job.height, job.width, job.t2, job.mask, job.dense)
+
+
+def agree(vectors: NDArray[np.uint16], tile: Tile, job: Job) -> Counter[str]:
+    """Compare every word of one gather; returns what happened in it."""
+    got = run(vectors, tile, job)
+    want = brute.gather(vectors.tolist(), [tuple(place) for place in tile.positions.tolist()], job)
+    assert got.index_map.tolist() == want.index_map
+    assert got.unique.tolist() == want.unique
+    assert (got.zeros, got.matched, got.p) == (want.zeros, tile.tokens - len(want.unique), len(want.unique))
+    return want.events
+
+
+def test_random_tiles_agree_with_the_brute_force() -> None:
+    events: Counter[str] = Counter()
+    words = 0
+    for seed in range(600):
+        rng = np.random.default_rng(seed)
+        height, width = (int(side) for side in rng.integers(1, 5, 2))
+        v, tokens = int(rng.choice((2, 3, 4, 6, 8, 16))), int(rng.integers(1, 40))
+        tile = random_tile(rng, tokens, height, width)
+        if seed % 2:
+            tile = tiles_of(Grid(3, height, width), 40)[0]
+        threshold = float(rng.choice((0.0, 0.3, 0.5, 0.9, 0.999, 1.0)))
+        mask = 0x7F if rng.random() < 0.7 else int(rng.integers(0, 0x80))
+        job = Job(v, v, (tile,), height, width, threshold, mask)
+        events += agree(rough_vectors(rng, tile.tokens, v), tile, job)
+        words += tile.tokens
+    print(f"{words} tokens compared, events {dict(sorted(events.items()))}")
+    assert words > 10000
+    assert {name for name in EVENTS if not events[name]} == set()
+
+
+def line(count: int, frames: bool = False) -> Tile:
+    """`count` image tokens in a row, or at one place in successive frames."""
+    steps = np.arange(count)
+    zero, one = np.zeros_like(steps), np.ones_like(steps)
+    return Tile(np.stack((one, steps if frames else zero, zero, zero if frames else steps), axis=1))
+
+
+def maps(rows: Sequence[Sequence[int]], threshold: float = 0.9, tile: Tile | None = None) -> list[int]:
+    """Map of vectors that lie in a row, after the brute force has said the same."""
+    vectors = np.array(rows, dtype=np.uint16)
+    tile = tile or line(len(rows))
+    job = Job(vectors.shape[1], 1, (tile,), 4, max(len(rows), 4), threshold)
+    agree(vectors, tile, job)
+    return [int(index) for index in run(vectors, tile, job).index_map]
+
+
+def test_identical_vectors_collapse() -> None:
+    assert maps([[ONE, TWO]] * 5) == [0] * 5
+
+
+def test_equal_to_the_threshold_is_no_match() -> None:
+    key, other = [ONE, 0, 0, 0], [ONE, ONE, ONE, ONE]
+    assert maps([other, key], threshold=0.5) == [0, 1]
+    assert maps([other, key], threshold=float(np.nextafter(np.float32(0.5), np.float32(0)))) == [0, 0]
+
+
+def test_thresholds_within_roundings_of_the_cosine() -> None:
+    # The threshold is put where q, tn and their products decide by a rounding or less, one way or the other.
+    rng = np.random.default_rng(22)
+    events: Counter[str] = Counter()
+    for _ in range(1500):
+        vectors = rng.normal(size=(2, 4)).astype(np.float16)
+        vectors[1] = vectors[0] + (vectors[1] * np.float16(0.3))
+        wide = vectors.astype(np.float64)
+        cosine = float(wide[0] @ wide[1] / np.sqrt((wide[0] @ wide[0]) * (wide[1] @ wide[1])))
+        threshold = float(np.float32(cosine)) + int(rng.integers(-2, 3)) * 2.0 ** -24
+        if 0 <= threshold <= 1:
+            events += agree(vectors.view(np.uint16), line(2), Job(4, 1, (line(2),), 1, 2, threshold))
+    print(f"events {dict(events)}")
+    assert events["match"] > 300 and events["below threshold"] > 300
+
+
+def test_threshold_zero_needs_a_positive_dot() -> None:
+    assert maps([[ONE, 0], [0, ONE]], threshold=0) == [0, 1]
+    assert maps([[ONE, 0], [ONE | 0x8000, 0]], threshold=0) == [0, 1]
+    assert maps([[ONE, 0], [ONE, 0xC900]], threshold=0) == [0, 0]
+
+
+def test_chain_compares_with_the_neighbour_and_takes_its_representative() -> None:
+    turning = [[0x3C00, 0x0000], [0x3C00, 0x3400], [0x3C00, 0x3800], [0x3C00, 0x3A00]]  # 14 degrees and less a step
+    assert maps(turning, threshold=0.95) == [0, 0, 0, 0]
+    assert maps([turning[0], turning[3]], threshold=0.95) == [0, 1]
+
+
+def test_tie_goes_to_the_earlier_candidate() -> None:
+    # Two unlike candidates of one length at the same angle to the key, left (number 0) and above (number 1).
+    positions = np.array([(1, 0, 0, 1), (1, 0, 1, 0), (1, 0, 1, 1)])
+    above, left, key = [ONE, 0], [0, ONE], [ONE, ONE]
+    assert maps([above, left, key], threshold=0.5, tile=Tile(positions)) == [0, 1, 1]
+
+
+@pytest.mark.parametrize("bad", [[0, MINUS_ZERO], [NAN, ONE], [INF, ONE], [0xFC00, 0]])
+def test_unsound_vectors_neither_match_nor_are_matched(bad: list[int]) -> None:
+    assert maps([bad, bad, [ONE, ONE], [ONE, ONE], bad, [ONE, ONE]], threshold=0) == [0, 1, 2, 2, 3, 4]
+
+
+def test_unsound_candidate_is_never_the_best_so_far() -> None:
+    positions = np.array([(1, 0, 0, 1), (1, 0, 1, 0), (1, 0, 1, 1)])
+    for bad in ([0, 0], [NAN, NAN], [INF, 0]):
+        assert maps([[ONE, ONE], bad, [ONE, ONE]], tile=Tile(positions)) == [0, 1, 0]
+
+
+def test_smallest_and_largest_numbers_match() -> None:
+    assert maps([[1, 0], [1, 0], [0x7BFF, 0], [0x7BFF, 0], [1, 0]], threshold=0.999) == [0] * 5
+
+
+def test_text_and_positions_outside_pass() -> None:
+    tile = Tile(np.array([(1, 0, 0, 0), (0, 0, 0, 1), (1, 0, 0, 2), (1, 0, 4, 0), (1, 0, 4, 1), (1, 0, 0, 3)]))
+    assert maps([[ONE, ONE]] * 6, tile=tile) == [0, 1, 2, 3, 4, 2]
+
+
+def test_later_of_two_at_one_position_is_seen() -> None:
+    tile = Tile(np.array([(1, 0, 0, 0), (1, 0, 0, 0), (1, 0, 0, 1)]))
+    assert maps([[ONE, 0], [0, ONE], [0, ONE]], tile=tile) == [0, 1, 1]
+    assert maps([[ONE, 0], [0, ONE], [ONE, 0]], tile=tile) == [0, 1, 2]
+
+
+def test_a_frame_hides_the_one_two_before_it() -> None:
+    tile = Tile(np.array([(1, 0, 0, 0), (1, 2, 0, 0), (1, 1, 0, 0), (1, 0, 0, 1)]))
+    assert maps([[ONE, 0]] * 4, tile=tile) == [0, 1, 2, 3]
+
+
+def test_tiles_do_not_see_each_other() -> None:
+    first, second = tiles_of(Grid(1, 1, 16), 8)
+    vectors = np.full((8, 2), ONE, dtype=np.uint16)
+    for tile in (first, second):
+        assert gather(vectors, tile, 1, 16, 0).index_map.tolist() == [0] * 8
+        assert windows(tile, 1, 16)[0].tolist() == [-1] * 7
+
+
+@pytest.mark.parametrize("number", range(7))
+def test_each_candidate_and_its_mask_bit(number: int) -> None:
+    df, dr, dc = NEIGHBOURS[number]
+    tile = Tile(np.array([(1, 5 - df, 2 - dr, 2 - dc), (1, 5, 2, 2)]))
+    vectors = np.full((2, 4), ONE, dtype=np.uint16)
+    t2 = Job(4, 4, (tile,), 4, 4, 0.9).t2
+    assert [gather(vectors, tile, 4, 4, t2, 1 << bit).p for bit in range(7)] == [1 if bit == number else 2
+                                                                               for bit in range(7)]
+    assert neighbours((5, 2, 2))[number] == (5 - df, 2 - dr, 2 - dc)
+    assert decide(vectors, windows(tile, 4, 4), t2, 0x7F).best.tolist() == [-1, number]
+
+
+def test_a_window_has_a_position_in_every_bank() -> None:
+    for height, width in ((4, 4), (3, 5), (1, 7)):
+        places = [(f, r, c) for f in (0, 1) for r in range(height) for c in range(width)]
+        assert len({(bank(place), offset(place, width)) for place in places}) == len(places)
+        assert all({bank(place), *map(bank, neighbours(place))} == set(range(8)) for place in places)
+
+
+def test_similarity_is_the_cosine() -> None:
+    got = gather(np.array([[ONE, 0], [ONE, ONE], [0xBC00, 0xBC00]], np.uint16), line(3), 1, 4, 0x3F4F5C28)
+    assert np.isnan(got.best_similarity[0])
+    assert got.best_similarity[1:] == pytest.approx([0.5 ** 0.5, -1.0])
+
+
+def test_wrong_shape_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"must be \(3, V\), one per token"):
+        gather(np.zeros((2, 4), np.uint16), line(3), 4, 4, 0)
+
+
+tiles = st.tuples(st.integers(0, 1 << 32), st.integers(1, 48), st.integers(1, 5), st.integers(1, 5),
+                  st.sampled_from((2, 4, 5, 8, 32)), st.floats(0, 1), st.integers(0, 127))
+
+
+@settings(derandomize=True, database=None, deadline=None, max_examples=150)
+@given(tiles)
+def test_properties_of_every_map(drawn: tuple[int, int, int, int, int, float, int]) -> None:
+    seed, tokens, height, width, v, threshold, mask = drawn
+    rng = np.random.default_rng(seed)
+    tile = random_tile(rng, tokens, height, width)
+    job = Job(v, v, (tile,), height, width, threshold, mask)
+    vectors = rough_vectors(rng, tokens, v)
+    got = run(vectors, tile, job)
+    index = got.index_map
+    first = np.array([np.flatnonzero(index == i)[0] for i in range(got.p)])
+    assert (index <= np.arange(tokens)).all() and (index < got.p).all() and (index >= 0).all()
+    assert (np.diff(first) > 0).all()  # new indices appear in ascending order
+    assert np.array_equal(vectors[first], got.unique)  # bits unchanged, NaN payloads included
+    assert np.array_equal(index[first[index]], index)  # the representative stands for itself
+    assert got.matched == tokens - got.p and got.tokens == tokens
+    dense = gather(vectors, tile, height, width, job.t2, mask, dense=True)
+    assert dense.index_map.tolist() == list(range(tokens)) and np.array_equal(dense.unique, vectors)
+    assert dense.zeros == got.zeros and dense.matched == 0

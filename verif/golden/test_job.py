@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Jobs, tiles and counts: what is derived, and what is refused with which words."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from focus_rtl.golden.job import Grid, Job, Tile, field_limit, tiles_of
+from focus_rtl.verif.golden.cases import make_params
+from focus_rtl.verif.oracles import brute
+
+TILES = tiles_of(Grid(2, 3, 4), 16)
+
+
+def job(**changed: Any) -> Job:
+    fields: dict[str, Any] = {"k": 10, "n": 7, "tiles": TILES, "height": 3, "width": 4, "threshold": 0.9}
+    return Job(**(fields | changed))
+
+
+def test_tiles_hold_tokens_in_order() -> None:
+    assert [tile.tokens for tile in TILES] == [16, 8]
+    everything = np.concatenate([tile.positions for tile in TILES]).tolist()
+    assert everything == [[1, f, r, c] for f in range(2) for r in range(3) for c in range(4)]
+
+
+def test_text_has_tiles_of_its_own() -> None:
+    tiles = tiles_of(Grid(2, 3, 4), 16, text_tokens=18)
+    assert [tile.tokens for tile in tiles] == [16, 8, 16, 2]
+    assert [bool(tile.image.any()) for tile in tiles] == [True, True, False, False]
+    assert not tiles[2].positions.any()
+
+
+def test_retained_is_a_mask() -> None:
+    retained = np.zeros((2, 3, 4), dtype=bool)
+    retained[0, 1, 2] = retained[1, 2, 3] = True
+    assert tiles_of(Grid(2, 3, 4), 16, retained)[0].positions.tolist() == [[1, 0, 1, 2], [1, 1, 2, 3]]
+    with pytest.raises(ValueError, match="retained has 23 entries: must have 24"):
+        tiles_of(Grid(2, 3, 4), 16, retained.reshape(-1)[1:])
+    with pytest.raises(TypeError, match="must be bool"):
+        tiles_of(Grid(2, 3, 4), 16, retained.astype(int))
+    with pytest.raises(ValueError, match="no token is left"):
+        tiles_of(Grid(2, 3, 4), 16, np.zeros(24, dtype=bool))
+
+
+@pytest.mark.parametrize("v", [2, 4, 6, 16])
+def test_counts_cover_every_element_once(v: int) -> None:
+    for rows in (d for d in range(1, v + 1) if v % d == 0):
+        params = make_params(vector=v, rows=rows, cols=v // rows, matcher_lanes=1)
+        for size in range(1, 3 * v + 2):
+            counts = job(k=size, n=size).counts(params)
+            assert counts.slices == counts.vectors == -(-size // v)
+            assert counts.all_rows == -(-size // rows) and counts.all_cols == -(-size // (v // rows))
+            assert sum(counts.rows_of(k) for k in range(counts.slices)) == counts.all_rows
+            assert sum(counts.cols_of(n) for n in range(counts.vectors)) == counts.all_cols
+            assert sum(counts.lanes_of(n) for n in range(counts.vectors)) == size
+            assert 1 <= counts.last_rows <= v // rows and 1 <= counts.last_cols <= rows
+            assert 1 <= counts.last_lanes <= v
+
+
+@pytest.mark.parametrize("threshold", [0, 1, 0.5, 0.9, 0.95, 1 / 3, 1e-20, 1e-30, 1 - 1e-12, np.float32(0.7)])
+def test_squared_threshold(threshold: float) -> None:
+    assert job(threshold=threshold).t2 == brute.single_bits(brute.squared_threshold(float(threshold)))
+
+
+def test_spans_cover_the_rows() -> None:
+    assert [(rows.start, rows.stop) for _, rows in job().spans()] == [(0, 16), (16, 24)]
+    assert job().tokens == 24
+
+
+@pytest.mark.parametrize(("field", "value", "kind", "message"), [
+    ("k", 0, ValueError, "k = 0: must be between 1 and 131071"),
+    ("k", 1.0, TypeError, "k = 1.0: must be a whole number"),
+    ("n", 131072, ValueError, "n = 131072: must be between 1 and 131071"),
+    ("n", True, TypeError, "n = True: must be a whole number"),
+    ("height", 0, ValueError, "height = 0: must be between 1 and 256"),
+    ("width", 257, ValueError, "width = 257: must be between 1 and 256"),
+    ("threshold", 1.0001, ValueError, "threshold = 1.0001: must be between 0 and 1"),
+    ("threshold", -0.1, ValueError, "threshold = -0.1: must be between 0 and 1"),
+    ("threshold", float("nan"), ValueError, "threshold = nan: must be between 0 and 1"),
+    ("threshold", "0.9", TypeError, "threshold = '0.9': must be a number"),
+    ("mask", 128, ValueError, "mask = 128: must be between 0 and 127"),
+    ("dense", 1, TypeError, "dense = 1: must be True or False"),
+    ("tiles", (), ValueError, "must hold at least one tile"),
+    ("tiles", (np.zeros((3, 4), int),), TypeError, "must hold Tile objects"),
+])
+def test_job_refuses(field: str, value: Any, kind: type[Exception], message: str) -> None:
+    with pytest.raises(kind, match=message):
+        job(**{field: value})
+
+
+@pytest.mark.parametrize(("changed", "message"), [
+    ({"k_max": 8}, "k = 10: must be between 1 and 8"),
+    ({"n_max": 6}, "n = 7: must be between 1 and 6"),
+    ({"grid_max": (16, 2, 16)}, "height = 3: must be between 1 and 2"),
+    ({"grid_max": (16, 16, 3)}, "width = 4: must be between 1 and 3"),
+    ({"grid_max": (1, 16, 16)}, "frame in tile 0 = 1: must be between 0 and 0"),
+    ({"tokens_max": 23}, "tokens of all tiles = 24: must be between 1 and 23"),
+    ({"m_tile": 8}, "tokens of tile 0 = 16: must be between 1 and 8"),
+])
+def test_check_refuses_what_does_not_fit(changed: dict[str, Any], message: str) -> None:
+    fitting = job()
+    assert fitting.check(make_params()) is fitting
+    with pytest.raises(ValueError, match=message):
+        fitting.check(make_params(**changed))
+
+
+def test_positions_outside_the_grid_must_still_fit_their_field() -> None:
+    assert [field_limit(size) for size in (1, 2, 3, 4, 5, 14, 16)] == [1, 1, 3, 3, 7, 15, 15]
+    params = make_params(grid_max=(16, 4, 14))
+    job(tiles=(Tile(np.array([(1, 0, 3, 15)])),)).check(params)
+    with pytest.raises(ValueError, match="column in tile 0 = 16: must be between 0 and 15"):
+        job(tiles=(Tile(np.array([(1, 0, 0, 16)])),)).check(params)
+
+
+@pytest.mark.parametrize(("positions", "kind", "message"), [
+    (np.zeros((0, 4), int), ValueError, "at least one token"),
+    (np.zeros((2, 3), int), ValueError, r"must be \(tokens, 4\)"),
+    (np.zeros((2, 4)), TypeError, "must be whole numbers"),
+    (np.array([(2, 0, 0, 0)]), ValueError, "image must be 0 or 1"),
+    (np.array([(1, 0, -1, 0)]), ValueError, "must not be negative"),
+])
+def test_tile_refuses(positions: Any, kind: type[Exception], message: str) -> None:
+    with pytest.raises(kind, match=message):
+        Tile(positions)
+
+
+def test_grid_refuses() -> None:
+    with pytest.raises(ValueError, match="frames = 0"):
+        Grid(0, 3, 3)
+    wrong: Any = 2.5
+    with pytest.raises(TypeError, match="width = 2.5"):
+        Grid(1, 3, wrong)

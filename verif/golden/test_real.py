@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Third leg: the golden model against the algorithm in float64, exact outside a stated band."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from focus_rtl.golden.core import concentrate, dense_slices, next_slices, run_layer
+from focus_rtl.golden.job import Grid, Job, tiles_of
+from focus_rtl.golden.sic.gather import gather
+from focus_rtl.golden.sic.layouter import windows
+from focus_rtl.golden.sic.matcher import decide
+from focus_rtl.verif.golden.cases import make_params, smooth_video
+from focus_rtl.verif.oracles import real
+
+
+def compare(video: NDArray[np.uint16], job: Job) -> tuple[int, int, int]:
+    """Decisions and maps of every tile, both ways; returns tokens compared, matched, and in the band."""
+    compared = close = matched = 0
+    for tile, rows in job.spans():
+        vectors = video[rows]
+        got = decide(vectors, windows(tile, job.height, job.width), job.t2, job.mask).neighbour.tolist()
+        want = real.judge(real.numbers(vectors), tile.positions, job.height, job.width, job.threshold, job.mask)
+        assert [a for a, near in zip(got, want.close, strict=True) if not near] == \
+               [b for b, near in zip(want.neighbour, want.close, strict=True) if not near]
+        settled = [a if near else b for a, b, near in zip(got, want.neighbour, want.close, strict=True)]
+        gathered = gather(vectors, tile, job.height, job.width, job.t2, job.mask)
+        assert gathered.index_map.tolist() == real.index_map(settled)
+        compared, close = compared + tile.tokens, close + sum(want.close)
+        matched += sum(other >= 0 for other in got)
+    print(f"V {video.shape[1]}, t {job.threshold}: {compared} tokens compared, {matched} matched, {close} in the band "
+          f"of {real.band(video.shape[1]):.1e}")
+    return compared, matched, close
+
+
+@pytest.mark.parametrize(("v", "threshold", "mask"), [
+    (4, 0.9, 0x7F), (8, 0.9, 0x7F), (16, 0.85, 0x7F), (32, 0.9, 0x7F), (32, 0.95, 0x7F), (32, 0.9, 0x0B),
+    (64, 0.9, 0x7F), (12, 0.0, 0x7F)])
+def test_matches_and_groups(v: int, threshold: float, mask: int) -> None:
+    rng = np.random.default_rng(v)
+    grid = Grid(6, 9, 11)
+    retained = rng.random(grid.tokens) < 0.85
+    job = Job(v, v, tiles_of(grid, 256, retained), grid.height, grid.width, threshold, mask)
+    compared, matched, close = compare(smooth_video(rng, grid, v)[retained], job)
+    assert compared == retained.sum()
+    assert 0.1 * compared < matched < compared
+    assert close <= 0.01 * compared
+
+
+def test_small_whole_numbers_fall_into_the_band() -> None:
+    rng = np.random.default_rng(21)
+    grid = Grid(4, 8, 8)
+    video = rng.integers(-1, 2, (grid.tokens, 4)).astype(np.float16).view(np.uint16)
+    compared, matched, close = compare(video, Job(4, 4, tiles_of(grid, 256), 8, 8, 0.5))
+    assert compared == grid.tokens and matched > 50
+    assert 20 < close < 0.6 * compared  # many ties and cosines of exactly one half, and many that are neither
+
+
+def test_the_band_is_seen_and_used() -> None:
+    one, other = np.array([1.0, 0, 0, 0]), np.array([1.0, 1, 1, 1])
+    positions = np.array([(1, 0, 0, 0), (1, 0, 0, 1)], dtype=np.int32)
+    assert real.judge(np.array([other, one]), positions, 1, 2, 0.5).close == [False, True]
+    assert real.judge(np.array([other, one]), positions, 1, 2, 0.4999).close == [False, False]
+    three = np.array([(1, 0, 0, 1), (1, 0, 1, 0), (1, 0, 1, 1)], dtype=np.int32)
+    assert real.judge(np.array([[1.0, 0], [0, 1], [1, 1]]), three, 2, 2, 0.5).close == [False, False, True]
+    same = real.judge(np.array([[1.0, 1], [1, 1], [1, 1]]), three, 2, 2, 0.5)  # equal bits: the order decides
+    assert same.close == [False, False, False] and same.neighbour == [-1, -1, 1]
+    assert 1e-7 < real.band(4) < real.band(64) < 2e-6
+
+
+@pytest.mark.parametrize(("v", "k", "n"), [(4, 30, 9), (16, 100, 40), (32, 512, 70)])
+def test_dense_gemm_is_within_its_bound(v: int, k: int, n: int) -> None:
+    rng = np.random.default_rng(k)
+    grid = Grid(2, 5, 6)
+    params = make_params(vector=v, m_tile=32)
+    job = Job(k, n, tiles_of(grid, 32), 5, 6, 0.9, dense=True)
+    tokens = smooth_video(rng, grid, k)
+    weights = (rng.normal(size=(k, n)) / np.sqrt(k)).astype(np.float16).view(np.uint16)
+    result = run_layer(params, job, dense_slices(tokens, job, v), weights)
+    got = real.numbers(np.concatenate([np.concatenate([part.unique for part in row], axis=1) for row in result])[:, :n])
+    x, w = real.numbers(tokens), real.numbers(weights)
+    error, bound = np.abs(got - x @ w), real.gemm_bound(x, w, v)
+    print(f"K {k}: {error.size} outputs, worst error {(error / bound).max():.2f} of its bound")
+    assert error.size == grid.tokens * n and (error <= bound).all()
+    assert (error > 0.05 * bound).any()  # the bound is not so wide that anything would pass
+
+
+def test_concentrated_gemm_is_within_its_bound_of_the_replaced_tokens() -> None:
+    rng = np.random.default_rng(3)
+    grid, v, k, n = Grid(3, 6, 6), 8, 40, 24
+    params = make_params(vector=v, m_tile=32)
+    job = Job(k, n, tiles_of(grid, 32), 6, 6, 1.0, mask=0)  # nothing merges on the way out
+    tokens = smooth_video(rng, grid, k)
+    slices = next_slices(concentrate(tokens, Job(k, n, job.tiles, 6, 6, 0.8), params))
+    replaced = np.concatenate([np.concatenate([part.vectors[part.index_map] for part in row], axis=1)
+                               for row in slices])
+    weights = (rng.normal(size=(k, n)) / 6).astype(np.float16).view(np.uint16)
+    result = run_layer(params, job, slices, weights)
+    got = real.numbers(np.concatenate([np.concatenate([part.unique for part in row], axis=1) for row in result]))
+    x, w = real.numbers(replaced), real.numbers(weights)
+    assert (np.abs(got - x @ w) <= real.gemm_bound(x, w, v)).all()
+    assert (replaced != tokens).any()
