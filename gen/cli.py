@@ -4,8 +4,8 @@
 Commands only read arguments and print; what they do lives in the modules they import, as late as they need them.
 """
 
-import os
-import sys
+import dataclasses
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,22 +13,22 @@ from typing import Annotated, Any
 import typer
 
 from focus_rtl.gen.configuration import load, preset_names, preset_text
-from focus_rtl.gen.console import say, say_json, say_table, say_title
+from focus_rtl.gen.console import plain, say, say_json, say_table, say_title
 from focus_rtl.gen.errors import CommandError, Exit, ToolMissing
 from focus_rtl.gen.manifest import verify, versions
+from focus_rtl.golden.params import ConfigurationError
 
 __all__ = ["app", "run"]
+
+CHECK_SCHEMA = "focus-rtl-check/1"
 
 EXIT_CODES = ("Exit codes: 0 ok, 1 mismatch, 2 usage or configuration, 3 tool missing, 4 input or output, "
               "130 interrupted (and 70: a defect of this program).")
 
 
-def _fancy() -> bool:
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-
-
-app = typer.Typer(name="focus-rtl", no_args_is_help=True, pretty_exceptions_enable=False, epilog=EXIT_CODES,
-                  rich_markup_mode="rich" if _fancy() else None, context_settings={"help_option_names": ["-h", "--help"]})
+app = typer.Typer(name="focus-rtl", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+                  rich_markup_mode="rich" if not plain() else None, epilog=EXIT_CODES,
+                  context_settings={"help_option_names": ["-h", "--help"]})
 
 Source = Annotated[str, typer.Argument(metavar="PRESET_OR_TOML", help="A preset's name, or the path of a .toml file.")]
 Overrides = Annotated[list[str] | None, typer.Option(
@@ -93,13 +93,20 @@ def check(source: Source, overrides: Overrides = None, as_json: AsJson = False) 
 
     Example: focus-rtl check paper --set matchers=2
     """
-    params = load(source, overrides or ()).parameters
+    try:
+        params = load(source, overrides or ()).parameters
+    except ConfigurationError as error:
+        if as_json:
+            say_json({"schema": CHECK_SCHEMA, "valid": False,
+                      "problems": [dataclasses.asdict(problem) for problem in error.problems]})
+        raise
     from focus_rtl.gen import explain
     from focus_rtl.gen.generate import generate
     made = generate(params)
     cost = explain.estimate(made)
     if as_json:
-        say_json({"schema": "focus-rtl-check/1", "configuration": params.to_dict(), "config_sha256": params.sha256,
+        say_json({"schema": CHECK_SCHEMA, "valid": True,
+                  "configuration": params.to_dict(), "config_sha256": params.sha256,
                   "memories": [row.to_dict() for row in made.memories], "lanes": dict(explain.lanes(params)),
                   "limits": explain.limits(params), "estimate": cost.to_dict(),
                   "verilog_bytes": len(made.design.text), "modules": len(made.design.modules)})
@@ -114,14 +121,14 @@ def check(source: Source, overrides: Overrides = None, as_json: AsJson = False) 
         say(f"- {sentence}")
     say_title("Cost")
     say(f"- {len(made.design.text) / 1024:.0f} KB of Verilog in {len(made.design.modules)} modules")
-    say(f"- a simulation build takes about {cost.seconds} s and {cost.megabytes} MB (estimated, good to a factor of two)")
+    say(f"- a simulation build takes about {cost.seconds} s and {cost.megabytes} MB (an estimate)")
 
 
 @app.command()
 def gen(
     source: Source,
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="DIR",
-                                                help="Folder to write to; by default focus-<name> here.")] = None,
+    output: Annotated[Path | None, typer.Option(
+        "-o", "--output", metavar="DIR", help="Folder to write to; by default focus-<name> here.")] = None,
     overrides: Overrides = None,
     prefix: Annotated[str | None, typer.Option(
         "--prefix", help="What every module name begins with; by default it holds the configuration's hash.")] = None,
@@ -145,14 +152,15 @@ def gen(
         return
     say_table(("file", "bytes", ""), [(str(folder / name), str(len(content)), "" if name in written else "unchanged")
                                       for name, content in made.files.items()], right=(1,))
-    say(f"top module {made.design.top}; check the folder any time with `focus-rtl verify-manifest {folder}`")
+    say(f"top module {made.design.top}; check the folder any time with: focus-rtl verify-manifest {shlex.quote(str(folder))}")
 
 
 @app.command()
 def demo(
-    preset: Annotated[str, typer.Option("--preset", metavar="PRESET_OR_TOML", help="Configuration to run.")] = "regress",
-    video: Annotated[Path | None, typer.Option("--video", metavar="FILE",
-                                               help="A video file; by default a photograph, panned and zoomed.")] = None,
+    preset: Annotated[str, typer.Option(
+        "--preset", metavar="PRESET_OR_TOML", help="Configuration to run.")] = "regress",
+    video: Annotated[Path | None, typer.Option(
+        "--video", metavar="FILE", help="A video file; by default a photograph, panned and zoomed.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of weights, projection and stalls.")] = 1,
     waves: Annotated[bool, typer.Option("--waves", help="Record waveforms.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON.")] = None,
@@ -170,6 +178,8 @@ def demo(
     try:
         from focus_rtl.gen.demo import run_demo
     except ImportError as error:
+        if error.name is None or error.name.startswith("focus_rtl"):
+            raise
         raise ToolMissing(f"the demo needs the Python package {error.name}, which is not installed",
                           "pip install 'focus-rtl[sim,video]'") from error
     raise typer.Exit(run_demo(parameters, video=video, seed=seed, waves=waves, json_file=json_file, jobs=jobs,

@@ -5,6 +5,8 @@ The rules themselves live in `golden/params.py`; here is what only a file can ge
 names that are misspelt, text that is not TOML.
 """
 
+import contextlib
+import dataclasses
 import difflib
 import re
 import tomllib
@@ -69,7 +71,8 @@ def parameters_of(values: Mapping[str, Any]) -> Parameters:
     unknown = tuple(_unknown(key, frozen[key]) for key in frozen if key not in Parameters.KINDS)
     broken, wrong_type = problems(frozen)
     if unknown or broken:
-        raise (ConfigurationTypeError if wrong_type else ConfigurationError)(unknown + broken)
+        told = tuple(_with_value(problem, frozen) for problem in broken)
+        raise (ConfigurationTypeError if wrong_type else ConfigurationError)(unknown + told)
     return Parameters(**frozen)
 
 
@@ -77,6 +80,30 @@ def nearest_name(name: str, known: Sequence[str]) -> str:
     """The known name that looks most like `name`; if none does, all of them."""
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return close[0] if close else ", ".join(known)
+
+
+def _with_value(problem: Problem, values: Mapping[str, Any]) -> Problem:
+    """A missing value or one of a wrong type gets a value to try: the one that was meant, else that of `regress`."""
+    kind = Parameters.KINDS[problem.field]
+    if _has_kind(problem.value, kind):
+        return problem
+    meant = _meant(problem.value, kind)
+    value = tomllib.loads(preset_text("regress"))[problem.field] if meant is None else meant
+    nearest = [other for other in problems({**values, problem.field: value})[0] if other.field == problem.field]
+    return dataclasses.replace(problem, suggestion=nearest[0].suggestion if nearest else repr(value))
+
+
+def _has_kind(value: Any, kind: type) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool) and \
+        (kind is not tuple or all(type(item) is int for item in value))
+
+
+def _meant(value: Any, kind: type) -> int | None:
+    """The whole number behind `"8"` or `8.0`."""
+    if kind is int and isinstance(value, str | float):
+        with contextlib.suppress(ValueError, OverflowError):
+            return round(float(value))
+    return None
 
 
 def _unknown(key: str, value: Any) -> Problem:

@@ -4,51 +4,67 @@
 What is run, what is compared and what the figures mean: docs/demo.md.  Test: verif/gen/test_demo.py.
 """
 
-import json
 import math
+import shlex
+import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from focus_rtl.gen.errors import CommandError, Exit, InputOutputError
+from focus_rtl.gen.emit import verilog_of
+from focus_rtl.gen.errors import CommandError, Exit, ToolMissing
 from focus_rtl.gen.picture import merged_share, picture_of, write_picture
 from focus_rtl.gen.report import (
     Control,
     Findings,
     LayerFigures,
-    Shares,
+    check_target,
     histogram,
     print_report,
     shares_of,
     stage,
-    to_json,
+    tool_versions,
+    write_json,
 )
 from focus_rtl.gen.tokens import clip_tokens, layer_weights
 from focus_rtl.gen.video import Clip, noise_clip, photo_clip, read_video
-from focus_rtl.golden.core import (
-    Slice,
-    concentrate,
-    dense_slices,
-    expected_counts,
-    next_slices,
-    output_counts,
-    run_layer,
-    tokens_of,
-)
+from focus_rtl.golden.core import concentrate, next_slices, run_layer, tokens_of
 from focus_rtl.golden.job import Grid, Job, tiles_of
+from focus_rtl.golden.numeric.formats import to_float
 from focus_rtl.golden.params import Parameters
 from focus_rtl.golden.sic.gather import Gathered
+from focus_rtl.hdl import layouts
+from focus_rtl.hdl.core import Core
+from focus_rtl.verif.bench.build import BuildError, build
+from focus_rtl.verif.bench.player import Played, Segment, play
+from focus_rtl.verif.bench.program import INPUTS, OUTPUTS, Program, program, unpack
+from focus_rtl.verif.bench.runner import SimulationError
+from focus_rtl.verif.bench.scoreboard import Mismatch, Scoreboard
+from focus_rtl.verif.bench.streams import Stall
 
-__all__ = ["Plan", "plan_of", "run_demo"]
+__all__ = ["LayerRun", "Plan", "Simulator", "compare", "emitted", "plan_of", "run_demo"]
 
 THRESHOLD = 0.9
 
 Bits = NDArray[np.uint16]
-Slices = list[list[Slice]]
 Result = list[list[Gathered]]
+
+PATIENCE = 20_000
+"""Cycles without any transfer after which a run counts as dead."""
+
+CYCLE_SLACK = 32
+"""Cycles by which the bench, which counts from reset to the status, may count more than the core if nothing stalls."""
+
+STALLS: dict[str, Stall] = {
+    # Streams of few words pause nearly always, or chance would decide whether they pause at all.
+    **dict.fromkeys(("job", "tiles", "summary", "status"), Stall(0.95, 8)),
+    **dict.fromkeys(("vectors", "maps", "positions", "out_maps"), Stall(0.3, 4)),
+    "weights": Stall(0.1, 3), "outputs": Stall(0.4, 6),
+}
+"""When each stream of the core pauses in the runs with stalls."""
 
 
 @dataclass(frozen=True)
@@ -95,23 +111,281 @@ def plan_of(params: Parameters) -> Plan:
     return Plan(Grid(frames, height, width), widths)
 
 
+class SimulationFailed(CommandError):
+    """The hardware broke a stream's rules, stopped, or took too long: there are no figures."""
+
+    code = Exit.MISMATCH
+
+
 @dataclass(frozen=True)
-class Golden:
-    """What the golden model says: per layer its input, job and result."""
+class Source:
+    """The clip or the noise as tokens, and what the golden gather and the golden layer 1 make of them.
 
-    jobs: tuple[Job, Job]
-    weights: tuple[Bits, Bits]
-    sources: tuple[Result, Result]
-    inputs: tuple[Slices, Slices]
-    results: tuple[Result, Result]
+    inputs[layer][t][k] : the concentrated inputs of both layers, with their statistics.
+    """
+
+    tokens: Bits
+    inputs: tuple[Result, Result]
+
+    @property
+    def cosines(self) -> NDArray[np.float64]:
+        """Best similarity of every vector of both inputs."""
+        return np.concatenate([part.best_similarity for result in self.inputs for row in result for part in row])
 
 
-def golden_chain(params: Parameters, plan: Plan, tokens: Bits, seed: int, dense: bool) -> Golden:
-    """Both layers in the golden model; `sources` are the concentrated inputs with their statistics."""
-    jobs = plan.jobs(params, dense)
-    first, second = (layer_weights(job.k, job.n, seed, at).view(np.uint16) for at, job in enumerate(jobs, 1))
-    source = concentrate(tokens, jobs[0], params)
-    entry = next_slices(source)
-    middle = run_layer(params, jobs[0], entry, first)
-    end = run_layer(params, jobs[1], next_slices(middle), second)
-    return Golden(jobs, (first, second), (source, middle), (entry, next_slices(middle)), (middle, end))
+def source_of(params: Parameters, plan: Plan, clip: Clip, seed: int) -> Source:
+    """Tokens of a clip and the concentrated inputs of both layers, all of it golden."""
+    job, _ = plan.jobs(params, dense=False)
+    tokens = clip_tokens(clip, job.k, seed).view(np.uint16)
+    first = concentrate(tokens, job, params)
+    weights = layer_weights(job.k, job.n, seed, 1).view(np.uint16)
+    return Source(tokens, (first, run_layer(params, job, next_slices(first), weights)))
+
+
+def _triples(result: Result) -> list[tuple[NDArray[np.int32], int, int]]:
+    return [(part.index_map, part.p, part.zeros) for row in result for part in row]
+
+
+# --- the hardware -------------------------------------------------------------------------------
+
+@dataclass(frozen=True)
+class LayerRun:
+    """One layer on the hardware: what came out, and how it compares with the golden model.
+
+    result[t][n] : what the hardware sent out (the golden result where that cannot be read).
+    cycles : from the first word accepted to the last one sent out.  stalled : cycles each stream paused.
+    """
+
+    program: Program
+    result: Result
+    cycles: int
+    counters: dict[str, int]
+    stalled: dict[str, int]
+    compared: int
+    mismatches: int
+    divergence: str | None
+
+
+@dataclass
+class Simulator:
+    """The core of a configuration, emitted and compiled once.
+
+    seconds : time by stage, added to.
+    """
+
+    params: Parameters
+    seed: int
+    replay: str
+    waves: bool = False
+    jobs: int | None = None
+    timeout: float = 900
+    cache_dir: Path | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def prepare(self) -> None:
+        """Emit Verilog and compile it, or find the build in the cache."""
+        with stage("emitting Verilog", self.seconds, "emit"):
+            self.design = verilog_of(Core(self.params))
+        with stage("compiling with Verilator", self.seconds, "compile") as tell:
+            try:
+                self.built = build(self.design, self.waves, self.cache_dir, jobs=self.jobs, progress=tell)
+            except BuildError as error:
+                raise ToolMissing(str(error), "`focus-rtl doctor` shows which tools were found") from error
+
+    def run(self, name: str, programs: Sequence[tuple[Program, bool]]) -> list[LayerRun]:
+        """Run programs, each after a reset, stalled at random where its flag is set.
+
+        Raises
+        ------
+        SimulationFailed : nothing can be measured.
+        """
+        segments = [Segment({stream: each.inputs[stream] for stream in INPUTS},
+                            {stream: each.count_of(stream) for stream in OUTPUTS}, STALLS if stalled else {})
+                    for each, stalled in programs]
+        with stage(f"simulating {name}", self.seconds, "simulate") as tell:
+            try:
+                played, result = play(self.design, self.built, segments, seed=self.seed, patience=PATIENCE,
+                                      timeout=self.timeout, progress=tell)
+            except SimulationError as error:
+                raise SimulationFailed(str(error), f"if it took too long, raise --timeout; {self.replay}") from error
+        if "waves" in result:
+            waves = Path(result["waves"])
+            shutil.move(waves, f"focus-demo-{name.replace(' ', '-')}{waves.suffix}")
+            shutil.rmtree(waves.parent)
+        return [compare(each, part, self.replay) for (each, _), part in zip(programs, played, strict=False)]
+
+
+def compare(expected: Program, played: Played, replay: str) -> LayerRun:
+    """Every word that came against the golden model's.
+
+    Words are counted here, the number there should be comes from the golden counts (`Program.words`).
+
+    Raises
+    ------
+    SimulationFailed : the run broke off, or the status is missing.
+    """
+    divergence = None
+    try:
+        Scoreboard([expected], replay).check(played.received, complete=played.failure is None)
+    except Mismatch as difference:
+        divergence = str(difference)
+    if played.failure or not played.received["status"].words:
+        raise SimulationFailed(divergence or f"the simulation stopped: {played.failure}", f"to see it again: {replay}")
+    status = unpack(layouts.status(expected.params), played.received["status"].words[0])
+    compared, mismatches = 1, int(any(status[name] != value for name, value in expected.status.items()))
+    for stream in ("outputs", "out_maps", "summary"):
+        words, right = played.received[stream].words, expected.expected[stream]
+        compared += min(len(words), len(right))
+        mismatches += sum(one != other for one, other in zip(words, right, strict=False)) + abs(len(words) - len(right))
+    if not any(played.stalled.values()) and not 0 <= played.cycles - status["cycles"] <= CYCLE_SLACK:
+        mismatches += 1
+        divergence = divergence or f"the core counted {status['cycles']} cycles, the bench {played.cycles}; {replay}"
+    result = emitted(expected, played) if divergence is None else expected.result
+    mismatches = max(mismatches, int(divergence is not None))
+    return LayerRun(expected, result, status.pop("cycles"), status, played.stalled, compared, mismatches, divergence)
+
+
+def emitted(expected: Program, played: Played) -> Result:
+    """What the hardware sent out, in the golden model's form: its vectors, its maps, its summaries."""
+    params, job = expected.params, expected.job
+    vectors, maps, summaries = (iter(played.received[stream].words) for stream in ("outputs", "out_maps", "summary"))
+
+    def one(tokens: int) -> Gathered:
+        summary = unpack(layouts.summary(params), next(summaries))
+        words = [unpack(layouts.vector_beat(params), next(vectors))["data"] for _ in range(summary["unique"])]
+        data = b"".join(word.to_bytes(2 * params.vector, "little") for word in words)
+        index = [unpack(layouts.index_beat(params), next(maps))["index"] for _ in range(tokens)]
+        return Gathered(np.frombuffer(data, "<u2").astype(np.uint16).reshape(-1, params.vector),
+                        np.array(index, np.int32), summary["zeros"], tokens - summary["unique"],
+                        np.full(tokens, np.nan))
+
+    return [[one(tile.tokens) for _ in range(job.counts(params).vectors)] for tile in job.tiles]
+
+
+# --- the demo -----------------------------------------------------------------------------------
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer's runs: with and without stalls in each mode, and the concentrated input it took."""
+
+    taken: Result
+    dense: LayerRun
+    focus: LayerRun
+    stalled: tuple[LayerRun, LayerRun]
+
+    @property
+    def runs(self) -> tuple[LayerRun, ...]:
+        return self.dense, self.focus, *self.stalled
+
+    def figures(self, name: str) -> LayerFigures:
+        """The layer in the report."""
+        job, dense, focus = self.focus.program.job, self.dense, self.focus
+        return LayerFigures(
+            name, job.tokens, job.k, job.n, shares_of(_triples(self.taken)), shares_of(_triples(focus.result)),
+            dense.program.counts.ideal_cycles, dense.cycles, focus.program.counts.ideal_cycles, focus.cycles,
+            sum(run.program.words for run in self.runs), sum(run.compared for run in self.runs),
+            sum(run.mismatches for run in self.runs), {"dense": dense.counters, "focus": focus.counters})
+
+
+def run_layers(machine: Simulator, plan: Plan, source: Source) -> list[Layer]:
+    """Both layers in both modes; a layer takes what the hardware sent out in the one before."""
+    params, seed = machine.params, machine.seed
+    dense_jobs, focus_jobs = (plan.jobs(params, dense) for dense in (True, False))
+    dense, focus = concentrate(source.tokens, dense_jobs[0], params), source.inputs[0]
+    layers = []
+    for at in (0, 1):
+        weights = layer_weights(focus_jobs[at].k, focus_jobs[at].n, seed, at + 1).view(np.uint16)
+        programs = [program(params, job, next_slices(taken), weights, seed)
+                    for job, taken in ((dense_jobs[at], dense), (focus_jobs[at], focus))]
+        runs = machine.run(f"layer {at + 1}", [(each, stalled) for stalled in (False, True) for each in programs])
+        layers.append(Layer(focus, runs[0], runs[1], (runs[2], runs[3])))
+        dense, focus = runs[0].result, runs[1].result
+    return layers
+
+
+def run_demo(parameters: Parameters, *, preset: str = "", video: Path | None = None, seed: int = 1, waves: bool = False,
+             json_file: Path | None = None, picture_file: Path | None = Path("focus-demo.png"), jobs: int | None = None,
+             timeout: float = 900, cache_dir: Path | None = None) -> int:
+    """The whole demo: reads, computes, simulates, compares, prints, writes; returns the exit code.
+
+    Parameters
+    ----------
+    preset : what the user called the configuration, for the command in messages.
+    video : the input; None takes the photograph.
+    seed : of projection, weights, noise and stalls, and of the photograph's path.
+    waves : record waveforms, `focus-demo-layer-<n>.<fst or vcd>` in the current folder.
+    json_file, picture_file : where to write the figures and the picture; None writes none.
+    jobs : compiler processes at a time.  timeout : seconds for each of the two simulations.  cache_dir : of builds.
+
+    Raises
+    ------
+    CommandError and its kinds; ToolMissing and CacheError of the bench.
+    """
+    if parameters.memories != "inferred":
+        raise CommandError("the demo cannot simulate memory macros: they are black boxes",
+                           "use a configuration with memories = \"inferred\"")
+    plan = plan_of(parameters)
+    for path in (json_file, picture_file):
+        check_target(path)
+    seconds: dict[str, float] = {}
+    grid = (plan.grid.frames, plan.grid.height, plan.grid.width)
+    with stage(f"reading {video.name if video else 'the photograph'}", seconds, "read"):
+        clip = read_video(video, *grid) if video else photo_clip(*grid, seed)
+    with stage("computing the golden model", seconds, "golden"):
+        source, noise = (source_of(parameters, plan, each, seed) for each in (clip, noise_clip(*grid, seed)))
+    machine = Simulator(parameters, seed, _command(parameters, preset, video, seed), waves, jobs, timeout, cache_dir,
+                        seconds)
+    machine.prepare()
+    layers = run_layers(machine, plan, source)
+    found = _findings(parameters, seed, clip, layers, source, noise, seconds)
+    print_report(found)
+    _write(found, clip, layers, json_file, picture_file)
+    return Exit.OK if found.equal else Exit.MISMATCH
+
+
+def _command(params: Parameters, preset: str, video: Path | None, seed: int) -> str:
+    """What runs the same again."""
+    words = ["focus-rtl demo", *(["--preset", shlex.quote(preset)] if preset else []), "--seed", str(seed)]
+    words += ["--video", shlex.quote(str(video))] if video else []
+    return " ".join(words) + ("" if preset else f" (configuration {params.sha256[:8]})")
+
+
+def _findings(params: Parameters, seed: int, clip: Clip, layers: list[Layer], source: Source, noise: Source,
+              seconds: dict[str, float]) -> Findings:
+    runs = [run for layer in layers for run in layer.runs]
+    stalled = [run for layer in layers for run in layer.stalled]
+    control = Control(shares_of([triple for result in noise.inputs for triple in _triples(result)]),
+                      histogram(noise.cosines))
+    return Findings(
+        configuration=f"{params.rows} x {params.cols} {params.dtype}, V = {params.vector}, m = {params.m_tile}",
+        config_sha256=params.sha256, seed=seed, origin=clip.origin, grid=clip.grid, m_tile=params.m_tile,
+        vector=params.vector, threshold=THRESHOLD,
+        layers=[layer.figures(f"layer {at}") for at, layer in enumerate(layers, 1)],
+        histogram=histogram(source.cosines), control=control,
+        first_divergence=next((run.divergence for run in runs if run.divergence), None), tools=tool_versions(),
+        seconds=seconds, words_under_stalls=sum(run.compared for run in stalled),
+        stall_cycles={name: sum(run.stalled[name] for run in stalled) for name in (*INPUTS, *OUTPUTS)},
+        output_difference=_difference(layers[-1].focus, layers[-1].dense))
+
+
+def _difference(focus: LayerRun, dense: LayerRun) -> float:
+    """Root mean square of concentrated minus dense output, over that of the dense one."""
+    one, other = (to_float(tokens_of(next_slices(run.result), run.program.job.n)).astype(np.float64)
+                  for run in (focus, dense))
+    size = float(np.mean(other ** 2))
+    return math.sqrt(float(np.mean((one - other) ** 2)) / size) if size else 0.0
+
+
+def _write(found: Findings, clip: Clip, layers: list[Layer], json_file: Path | None, picture_file: Path | None) -> None:
+    if picture_file is not None:
+        maps = [[part.index_map for taken in rows for part in taken]
+                for rows in zip(*(layer.taken for layer in layers), strict=True)]
+        dense = min(found.total("dense"), found.total("dense_ideal"))
+        title = (f"{100 * found.shares_in.matched_ratio:.0f} % of the vectors merged: {found.total('focus'):,} cycles "
+                 f"instead of {dense:,}, {found.speedup:.2f}x")
+        equal = "equal the golden model bit for bit" if found.equal else "were compared, NOT all of them equal"
+        subtitle = (f"{found.layers[0].tokens} tokens through two layers of generated Verilog ({found.configuration}); "
+                    f"{found.total('words_compared'):,} words {equal}")
+        write_picture(picture_file, picture_of(clip, merged_share(maps), found.m_tile, title, subtitle))
+    if json_file is not None:
+        write_json(json_file, found)

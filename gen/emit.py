@@ -79,7 +79,8 @@ def verilog_of(unit: Unit, prefix: str = "", name: str | None = None) -> Emitted
     parts = [_drop_unread(_plain_names(text if module == top else _not_top(text)))
              for module, text in emission.modules.items()]
     order = [module for part in parts for module in reversed(re.findall(r"^module \\(\S+)$", part, re.MULTILINE))]
-    written = _split(_yosys("\n".join(parts)))
+    written = _split(_yosys("\n".join(parts))) | emission.verilog
+    order = [*emission.verilog, *order]
     clock = [PortInfo("clk", 1, True), PortInfo("rst", 1, True)] if emission.clocked[top] else []
     ports = clock + [PortInfo(port.name, len(port.value), port.inward) for port in ports_of(unit)]
     text = "\n".join(written[module] for module in order)

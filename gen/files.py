@@ -39,7 +39,7 @@ def _create(target: Path, files: Mapping[str, bytes]) -> list[str]:
     parents = [folder for folder in target.parents if not folder.exists()]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _staging(target.parent) as staged:
+        with _Staging(target.parent) as staged:
             inner = staged / "new"  # mkdtemp makes a private folder; this one has the permissions the user asks for
             inner.mkdir()
             _write_all(inner, files)
@@ -55,7 +55,7 @@ def _update(target: Path, files: Mapping[str, bytes]) -> list[str]:
     changed = {name: content for name, content in files.items() if not _holds(target / name, content)}
     if not changed:
         return []
-    with _staging(target) as staged:
+    with _Staging(target) as staged:
         new, old = staged / "new", staged / "old"
         new.mkdir()
         old.mkdir()
@@ -82,7 +82,7 @@ def _swap(target: Path, new: Path, old: Path, names: list[str]) -> None:
         raise
 
 
-class _staging:
+class _Staging:
     """A temporary folder inside `parent` that is gone afterwards, whatever happens."""
 
     def __init__(self, parent: Path) -> None:

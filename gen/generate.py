@@ -4,8 +4,11 @@
 Everything is made in memory and checked before the first byte is written.
 """
 
+import contextlib
+import gc
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from focus_rtl.gen.emit import EmittedDesign, verilog_of
@@ -47,7 +50,8 @@ def check_prefix(prefix: str) -> str:
     if not PREFIX.fullmatch(prefix):
         suggestion = re.sub(r"\W", "_", prefix, flags=re.ASCII).lstrip("_0123456789")[:39] or "focus"
         raise CommandError(
-            f"--prefix {prefix!r}: must be 1 to 40 letters, digits and _, the first one a letter (it begins every module name)",
+            f"--prefix {prefix!r}: must be 1 to 40 letters, digits and _, the first one a letter: "
+            "every module name begins with it",
             f"try --prefix {suggestion.rstrip('_')}_")
     return prefix
 
@@ -63,7 +67,8 @@ def generate(params: Parameters, prefix: str | None = None) -> Generated:
     prefix = default_prefix(params) if prefix is None else check_prefix(prefix)
     core = Core(params)
     rows = port_rows(core)
-    design = verilog_of(core, prefix, "core")
+    with _rare_collections():
+        design = verilog_of(core, prefix, "core")
     memories, modules = memory_rows(design), instance_counts(design)
     texts = {
         f"{design.top}.v": design.text,
@@ -78,3 +83,14 @@ def generate(params: Parameters, prefix: str | None = None) -> Generated:
         modules={name: modules[name] for name in design.modules}, ports=[row.to_dict() for row in rows],
         memories=[row.to_dict() for row in memories], macros=design.macros))
     return Generated(files, design, memories, modules)
+
+
+@contextlib.contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Emission makes millions of objects that live until its end; looking for garbage among them takes a third of it."""
+    before = gc.get_threshold()
+    gc.set_threshold(100_000, 20, 20)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)

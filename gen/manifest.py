@@ -17,7 +17,8 @@ from focus_rtl.gen.configuration import parameters_of
 from focus_rtl.gen.errors import InputOutputError
 from focus_rtl.golden.params import ConfigurationError
 
-__all__ = ["MANIFEST", "SCHEMA", "Finding", "Manifest", "manifest_bytes", "read_manifest", "sha256", "verify", "versions"]
+__all__ = ["MANIFEST", "SCHEMA", "Finding", "Manifest", "manifest_bytes", "read_manifest", "sha256", "verify",
+           "versions"]
 
 MANIFEST = "manifest.json"
 SCHEMA = "focus-rtl-manifest/1"

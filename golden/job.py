@@ -31,8 +31,8 @@ def _whole(name: str, value: Any, low: int, high: int) -> None:
 
 
 def field_limit(size: int) -> int:
-    """Largest number that the field for 0 .. size-1 can carry; a field has at least one bit."""
-    return (1 << max(1, (size - 1).bit_length())) - 1
+    """Largest row or column that its field carries: the field holds 0 .. size, so there is a place outside any grid."""
+    return (1 << size.bit_length()) - 1
 
 
 @dataclass(frozen=True)

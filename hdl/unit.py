@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Unit: the base of every block, and `place`, the one way to put a unit inside another.
 
-Amaranth writes one Verilog module per *instance*.  `place` decides: outside an emission (Amaranth's own simulator, formal)
-the unit becomes an ordinary submodule; inside one it becomes an `Instance` of a module that is converted once per
+Amaranth writes one Verilog module per *instance*.  `place` decides: outside an emission (Amaranth's own simulator,
+formal) the unit becomes an ordinary submodule; inside one an `Instance` of a module that is converted once per
 distinct unit, however often it is placed.  That is why a unit's module name carries everything it was built with.
 """
 
@@ -38,6 +38,10 @@ class Unit(wiring.Component):
     def __init__(self, signature: dict[str, Any], **key: Any) -> None:
         self._key = key
         super().__init__(signature)
+
+    def verilog(self, name: str) -> str | None:
+        """Verilog of this unit as module `name`, where the unit writes its own; its clock is `clk`, it has no reset."""
+        return None
 
     @property
     def module_name(self) -> str:
@@ -87,17 +91,23 @@ def ports_of(unit: wiring.Component) -> list[Port]:
 
 @dataclass
 class Emission:
-    """What one emission has converted so far: RTLIL by module name, and the memory macros it left open."""
+    """What one emission has converted so far: RTLIL (or finished Verilog) by module name, and open memory macros."""
 
     prefix: str = ""
     modules: dict[str, str] = field(default_factory=dict)
+    verilog: dict[str, str] = field(default_factory=dict)
     clocked: dict[str, bool] = field(default_factory=dict)
     macros: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def convert(self, unit: Unit, name: str | None = None) -> str:
         """Convert `unit` and all it places, each distinct unit once; returns the module's name."""
         name = self.prefix + (name or unit.module_name)
-        if name not in self.modules:
+        if name in self.verilog:
+            return name
+        source = unit.verilog(name)
+        if source is not None:
+            self.verilog[name], self.clocked[name] = source, True
+        elif name not in self.modules:
             self.modules[name] = ""  # claimed: a unit inside itself would be an endless design
             module = unit.elaborate(None)
             ports = {}
@@ -140,6 +150,8 @@ def place(m: Module, name: str, unit: Unit) -> Unit:
     module = emission.convert(unit)
     links: dict[str, Any] = {f"{'i' if port.inward else 'o'}_{port.name}": port.value for port in ports_of(unit)}
     if emission.clocked[module]:
-        links |= {"i_clk": ClockSignal(), "i_rst": ResetSignal()}
+        links["i_clk"] = ClockSignal()
+        if module not in emission.verilog:
+            links["i_rst"] = ResetSignal()
     m.submodules[name] = Instance(module, **links)
     return unit

@@ -90,7 +90,7 @@ class Sequencer(Unit):
         return m
 
     def _walk(self, m: Module, issue: Signal, loops: list[tuple[Signal, Value]]) -> None:
-        """Nested counters, innermost first; the slot goes free with its last pass, the tile order with its last vector."""
+        """Nested counters, innermost first; a slot goes free with its last pass, a tile order with its last vector."""
         carry: Value = issue
         for counter, last in loops:
             with m.If(carry):

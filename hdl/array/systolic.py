@@ -152,9 +152,10 @@ class Systolic(Unit):
 
 def _delays(m: Module, value: Value, cycles: int, name: str) -> list[Value]:
     """`value` now, one cycle ago, ... `cycles` cycles ago."""
-    line = [Value.cast(value)]
-    for cycle in range(cycles):
-        stage = Signal(len(line[0]), name=f"{name}_d{cycle + 1}")
-        m.d.sync += stage.eq(line[-1])
-        line.append(stage)
-    return line
+    now = Value.cast(value)
+    if cycles == 0:
+        return [now]
+    # One register for the whole line: hundreds of small ones would be most of the Verilog.
+    line = Signal(len(now) * cycles, name=f"{name}_line")
+    m.d.sync += line.eq(Cat(now, line))
+    return [now, *(line.word_select(cycle, len(now)) for cycle in range(cycles))]

@@ -44,6 +44,28 @@ class Ram(Unit):
 
     latency = 1
 
+    def verilog(self, name: str) -> str | None:
+        """The idiom that every synthesis tool knows; through Amaranth a large memory takes seconds, for its zeros."""
+        if self.memories == "macros":
+            return None
+        bits = f"[{len(self.w_addr) - 1}:0]"
+        return f"""\
+module {name}(clk, w_en, w_addr, w_data, r_en, r_addr, r_data);
+  input clk;
+  input w_en;
+  input {bits} w_addr;
+  input [{self.width - 1}:0] w_data;
+  input r_en;
+  input {bits} r_addr;
+  output reg [{self.width - 1}:0] r_data;
+  reg [{self.width - 1}:0] words [{max(self.depth, 2) - 1}:0];
+  always @(posedge clk) begin
+    if (w_en) words[w_addr] <= w_data;
+    if (r_en) r_data <= words[r_addr];
+  end
+endmodule
+"""
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         emission = current_emission()

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pieces of floating-point logic: fields of a number, staged shifts, leading zeros, sticky bits, rounding.
 
-Whatever is used more than once becomes a signal (`let`), because Amaranth writes out an expression as often as it occurs.
-No variable left shift occurs (its result would widen with the range of the amount): left shifts are rows of constant
-ones.  A `name` is the prefix of the signals made.
+Whatever is used more than once becomes a signal (`let`), because Amaranth writes out an expression as often as it
+occurs.  No variable left shift occurs (its result would widen with the range of the amount): left shifts are rows of
+constant ones.  A `name` is the prefix of the signals made.
 """
 
 from dataclasses import dataclass
 
 from amaranth import Cat, Const, Module, Mux, Signal, Value
 
-__all__ = ["NAN16", "NAN32", "Number", "clamp", "leading_zeros", "let", "nearest_even", "only_if", "shift_left", "sticky",
-           "unpack"]
+__all__ = ["NAN16", "NAN32", "Number", "clamp", "leading_zeros", "let", "nearest_even", "only_if", "shift_left",
+           "sticky", "unpack"]
 
 NAN16 = 0x7E00
 NAN32 = 0x7FC00000
@@ -92,8 +92,9 @@ def leading_zeros(m: Module, name: str, value: Value) -> Value:
     for place in reversed(range(steps)):
         half = 1 << place
         empty = let(m, f"{name}_{half}", ~value[half:].any())
-        value = let(m, f"{name}_in_{half}", Mux(empty, value[:half], value[half:]))
         count.append(empty)
+        if place:
+            value = let(m, f"{name}_in_{half}", Mux(empty, value[:half], value[half:]))
     return Cat(reversed(count))
 
 

@@ -39,8 +39,9 @@ class ProductGreater(NumericUnit):
         left_zero, right_zero = let(m, "left_zero", a.zero | b.zero), let(m, "right_zero", c.zero | d.zero)
         left_infinite = let(m, "left_infinite", a.special | b.special)
         right_infinite = let(m, "right_infinite", c.special | d.special)
-        # Zeros have no sign here: -0 is not below +0.
-        left_below = let(m, "left_below", (a.sign ^ b.sign) & ~left_zero)
+        # A -0 on the right is not below a +0.  On the left it may count as below: it is greater than nothing but what
+        # is below zero itself, and there the magnitudes decide.
+        left_below = let(m, "left_below", a.sign ^ b.sign)
         right_below = let(m, "right_below", (c.sign ^ d.sign) & ~right_zero)
         nan = let(m, "nan", a.nan | b.nan | c.nan | d.nan | left_zero & left_infinite | right_zero & right_infinite)
         # Decided by signs, infinities or NaN; else by the magnitudes, the other way round below zero.

@@ -46,8 +46,8 @@ class Multiply(NumericUnit):
         return {"product": s.x * s.y, "sign": s.sign, "exponent": s.exponent, "infinite": s.infinite, "nan": s.nan}
 
     def _count(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
-        return {"product": s.product, "zeros": leading_zeros(m, "zeros", s.product), "sign": s.sign, "exponent": s.exponent,
-                "infinite": s.infinite, "nan": s.nan}
+        return {"product": s.product, "zeros": leading_zeros(m, "zeros", s.product), "sign": s.sign,
+                "exponent": s.exponent, "infinite": s.infinite, "nan": s.nan}
 
     def _normalise(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
         shifted = shift_left(m, "place", s.product, s.zeros)

@@ -30,8 +30,8 @@ class Dot(Unit):
     """fp16 vectors a, b -> binary32 sum of a[i] * b[i]; `lanes` products per cycle, V / lanes beats per vector.
 
     Lanes of a beat meet in a tree of adders.  The beats' sums then meet in one adder per level of the tree above: the
-    first of a pair is held until the second comes; at the `last` beat a lone one is added to +0, which is what padding V
-    to a power of two means.  Any number of lanes gives the same bits.  Nothing stalls; `valid` may have gaps.
+    first of a pair is held until the second comes; at the `last` beat a lone one is added to +0, which is what padding
+    V to a power of two means.  Any number of lanes gives the same bits.  Nothing stalls; `valid` may have gaps.
 
     Latency `latency` cycles from the last beat to `o`, throughput one beat per cycle.  A vector may also be a single
     beat with `last` (its result then means nothing), so that placeholders cost one cycle.
@@ -52,8 +52,9 @@ class Dot(Unit):
         if lanes < 1 or lanes & (lanes - 1) or vector % lanes:
             raise ValueError(f"a Dot of {lanes} lanes for {vector} elements: must be a power of two that divides them")
         self.vector, self.lanes, self.add_depth = vector, lanes, add_depth
-        super().__init__({"valid": In(1), "last": In(1), "a": In(ArrayLayout(16, lanes)), "b": In(ArrayLayout(16, lanes)),
-                          "o": Out(32)}, vector=vector, lanes=lanes, add_depth=add_depth)
+        operand = In(ArrayLayout(16, lanes))
+        super().__init__({"valid": In(1), "last": In(1), "a": operand, "b": operand, "o": Out(32)},
+                         vector=vector, lanes=lanes, add_depth=add_depth)
 
     @property
     def beats(self) -> int:

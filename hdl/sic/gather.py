@@ -24,16 +24,16 @@ _INDEX_CYCLES, _FETCH_CYCLES, _COLLECT_CYCLES = 2, 1, 2
 class Gather(Unit):
     """Drops vectors that are nearly parallel to a neighbour of theirs; keeps order and bits of the others.
 
-    fetch: takes the next vector and its position, reads its window, writes it into its bank and into the queue of vectors
-    in flight.  match: `Matcher`.  index: a match takes its neighbour's index, read late, everything else the next new one.
-    collect: emits in order.  Only fetch ever waits: it starts a vector when the queue has room for it, and all that follows
-    up to the queues runs freely.  A tile may start while the one before is still in flight, unless the threshold
-    changes.  The last distinct vector of a tile is known only at the tile's end, so one vector is held back: it leaves with last = 0
-    when the next one comes, with last = 1 at the end.
+    fetch: takes the next vector and its position, reads its window, writes it into its bank and into the queue of
+    vectors in flight.  match: `Matcher`.  index: a match takes its neighbour's index, read late, everything else the
+    next new one.  collect: emits in order.  Only fetch ever waits: it starts a vector when the queue has room for it,
+    and all that follows up to the queues runs freely.  A tile may start while the one before is still in flight, unless
+    the threshold changes.  The last distinct vector of a tile is known only at the tile's end, so one vector is held
+    back: it leaves with last = 0 when the next one comes, with last = 1 at the end.
 
-    All-zero vectors, text, padding, positions outside the grid, and everything when `dense`, pass unmatched in one cycle.
-    Throughput: at most ceil(8 / U) * V / lanes cycles per vector (U = `matchers`, 8 for 7), fewer where neighbours are missing;
-    tiles are 2 cycles apart.
+    All-zero vectors, text, padding, positions outside the grid, and everything when `dense`, pass unmatched in a cycle.
+    Throughput: at most ceil(8 / U) * V / lanes cycles per vector (U = `matchers`, 8 for 7), fewer where neighbours are
+    missing, and no more than `in_flight` vectors in `latency` cycles; tiles are at least `between` cycles apart.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class Gather(Unit):
             "positions": In(stream.Signature(position(p))), "outputs": Out(stream.Signature(vector_beat(p))),
             "out_maps": Out(stream.Signature(index_beat(p))), "summary": Out(stream.Signature(summary(p))),
         }, p=p)
-        self._key = StructLayout({"data": vector_elements(p), "zero": 1, "last": 1})
+        self._entry = StructLayout({"data": vector_elements(p), "zero": 1, "last": 1})
         self._result = StructLayout({"index": p.index_bits, "unique": 1})
 
     between = 2
@@ -70,16 +70,16 @@ class Gather(Unit):
 
     @property
     def in_flight(self) -> int:
-        """Vectors in the queue: enough for the full rate when all neighbours are there, and for some when they are not."""
+        """Vectors in the queue: enough for the full rate where each has neighbours in half of its rounds."""
         matcher = Matcher(self.p)
-        needed = self.latency // (matcher.rounds * matcher.beats) + 3
+        needed = self.latency // (max(1, matcher.rounds // 2) * matcher.beats) + 3
         return max(16, 1 << (needed - 1).bit_length())
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         layouter, matcher = place(m, "layouter", Layouter(self.p)), place(m, "matcher", Matcher(self.p))
-        queue = place(m, "keys", Ram(Value.cast(Signal(self._key)).shape().width, self.in_flight, self.p.memories))
-        results = place(m, "results", Ram(Value.cast(Signal(self._result)).shape().width, self.in_flight, self.p.memories))
+        queue = place(m, "keys", Ram(self._entry.size, self.in_flight, self.p.memories))
+        results = place(m, "results", Ram(self._result.size, self.in_flight, self.p.memories))
         taken = Signal()  # the collector read a vector out of the queue
         self._fetch(m, layouter, matcher, queue, taken)
         done = self._index(m, matcher, results)
@@ -87,7 +87,7 @@ class Gather(Unit):
         return m
 
     def _order(self, m: Module, idle: Value, clear: Value, matcher: Matcher) -> View:
-        """The tile being fetched: takes an order when there is none, waits with it while the threshold may not change."""
+        """The tile being fetched: takes an order when there is none; a new threshold waits until all have left."""
         order, waiting, running = Signal(gather_order(self.p)), Signal(), Signal()
         left = Signal(self.p.count_bits)
         tile = StructLayout({"order": gather_order(self.p), "left": self.p.count_bits, "running": 1})
@@ -118,7 +118,7 @@ class Gather(Unit):
         free, fetch, clear, zero, live = Signal(), Signal(), Signal(), Signal(), Signal()
         busy = Signal()
         tile = self._order(m, in_flight == 0, clear, matcher)
-        key = Signal(self._key)
+        key = Signal(self._entry)
         m.d.comb += [
             free.eq(tile.running & (in_flight != self.in_flight) & (~busy | matcher.done)),
             self.vectors.ready.eq(free & self.positions.valid), self.positions.ready.eq(free & self.vectors.valid),
@@ -146,7 +146,7 @@ class Gather(Unit):
             m.d.comb += Value.cast(matcher.banks[bank]).eq(Value.cast(layouter.banks[bank]))
 
     def _index(self, m: Module, matcher: Matcher, results: Ram) -> Value:
-        """Reads the neighbour's index (_s0), then decides and writes the vector's own (_s1); returns when it is written."""
+        """Reads the neighbour's index (_s0), then decides and writes the vector's own (_s1); returns when it does."""
         words = place(m, "indices", Ram(self.p.index_bits, BANKS * bank_depth(self.p), self.p.memories))
         decision = matcher.decision
         decision_s1 = Signal(decision_layout(self.p))
@@ -161,7 +161,8 @@ class Gather(Unit):
             bank.eq(bank_of(spot) ^ decision.slot),
             address.eq(Cat(bank, offset_of(self.p, spot, bank[1], bank[0]))),
             own.eq(Cat(bank_of(spot), offset_of(self.p, spot, spot.row[0], spot.column[0]))),
-            write.eq(valid_s1 & decision_s1.active), words.w_en.eq(write), words.w_addr.eq(own_s1), words.w_data.eq(index),
+            write.eq(valid_s1 & decision_s1.active),
+            words.w_en.eq(write), words.w_addr.eq(own_s1), words.w_data.eq(index),
             # The vector just before may be the neighbour: its index is being written and is taken from `latest`.
             words.r_en.eq(matcher.decided & decision.match & ~(write & (own_s1 == address))), words.r_addr.eq(address),
             index.eq(Mux(decision_s1.match, Mux(repeat_s1, latest, words.r_data), unique)),
@@ -180,7 +181,7 @@ class Gather(Unit):
         """Reads decided vectors in order and sends out what becomes of them."""
         waiting, head = Signal(range(self.in_flight + 1)), Signal(range(self.in_flight))
         here, leave = Signal(), Signal()
-        key, result = View(self._key, queue.r_data), View(self._result, results.r_data)
+        key, result = View(self._entry, queue.r_data), View(self._result, results.r_data)
         m.d.comb += [
             taken.eq((waiting != 0) & (~here | leave)),
             queue.r_en.eq(taken), queue.r_addr.eq(head), results.r_en.eq(taken), results.r_addr.eq(head),

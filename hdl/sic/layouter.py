@@ -4,7 +4,7 @@
 Model: `golden/sic/layouter.py`.  Test: `verif/sic/test_layouter.py`.
 """
 
-from amaranth import Array, Cat, Module, Mux, Signal, Value
+from amaranth import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
@@ -42,8 +42,8 @@ def bank_of(spot: Value) -> Value:
 def offset_of(p: Parameters, spot: Value, row_parity: Value | int, column_parity: Value | int) -> Value:
     """Entry, in the banks of the given parities, of that position of `spot`'s window which lies in them.
 
-    A neighbour's half coordinate is that of the key, or one less where the key is even and the neighbour odd: (x - 1) >> 1.
-    The stride is that of the widest grid, so no multiplier is needed.
+    A neighbour's half coordinate is that of the key, or one less where the key is even and the neighbour odd, which is
+    (x - 1) >> 1 for every odd neighbour.  The stride is that of the widest grid, so no multiplier is needed.
     """
     row, column = ((axis - (parity & 1))[:len(axis)] >> 1
                    for axis, parity in ((spot.row, Value.cast(row_parity)), (spot.column, Value.cast(column_parity))))
@@ -60,10 +60,10 @@ def exchange(values: list[Value], key: Value) -> list[Value]:
 class Layouter(Unit):
     """Eight banks by parity of frame, row and column: one vector written and its whole window read per cycle.
 
-    In a cycle with `en`, the position's seven neighbours are read and the vector is written to its own bank, the only one
-    that is not read: no address is read and written in one cycle.  The next token, one cycle later, sees it.  One cycle
-    after `en`, and until the next, `banks` holds the vectors and `visible` says which of them are candidates: bit
-    4*df + 2*dr + dc for the neighbour (frame - df, row - dr, column - dc), which lies in bank `bank_of(place) ^ bit`.
+    In a cycle with `en`, the position's seven neighbours are read and the vector is written to its own bank, the only
+    one that is not read: no address is read and written in one cycle.  The next token, one cycle later, sees it.  One
+    cycle after `en`, and until the next, `banks` holds the vectors and `visible` says which of them are candidates:
+    bit 4*df + 2*dr + dc for the neighbour (frame - df, row - dr, column - dc), in bank `bank_of(place) ^ bit`.
     Visible is what was written since `clear` by exactly that position with `live`, and is enabled.
 
     A position with image = 0 or outside `height` x `width` is neither written nor sees anything (`entered` = 0).
@@ -73,7 +73,7 @@ class Layouter(Unit):
     Members
     -------
     clear : In(1).  Forgets every entry; not together with `en`.
-    en : In(1).  A token: `position`, `vector`, and `live`: 0 makes it hide what it overwrites and stay invisible itself.
+    en : In(1).  A token: `position`, `vector`, and `live`: if 0, it hides what it overwrites but is never visible.
     height, width : In.  Sides of the grid, within the configuration.
     enabled : In(7).  Bit i enables candidate i, number i + 1 of `visible`.
     banks : Out(V elements), eight.
@@ -144,11 +144,13 @@ class Layouter(Unit):
         split = _WORD.bit_length() - 1
         words = [Signal(min(_WORD, bank_depth(self.p) - base), name=f"valid{bank}_{base}")
                  for base in range(0, bank_depth(self.p), _WORD)]
+        entry = Signal(_WORD, name=f"entry{bank}")
+        m.d.comb += entry.eq(Const(1, 1) << offset[:split])
         for number, word in enumerate(words):
             with m.If(self.clear):
                 m.d.sync += word.eq(0)
             with m.Elif(write & (offset[split:] == number)):
-                m.d.sync += word.bit_select(offset[:split], 1).eq(self.live)
+                m.d.sync += word.eq(Mux(self.live, word | entry, word & ~entry))
         chosen, valid_s1 = Signal(_WORD, name=f"chosen{bank}"), Signal(name=f"valid{bank}_s1")
         m.d.comb += chosen.eq(Array(words)[offset[split:]] if len(words) > 1 else words[0])
         with m.If(self.en):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """MapReader: scatter orders in -> one entry per token for each lane."""
 
-from amaranth import Cat, Module, Mux, Signal, Value
+from amaranth import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
@@ -77,7 +77,7 @@ class MapReader(Unit):
                      asked.eq(word), final.eq(last_word)]
         wrong = []
         for lane in range(p.scatter_lanes):
-            token = Cat(Value.cast(lane)[:(p.scatter_lanes - 1).bit_length()], asked)
+            token = Cat(Const(lane, (p.scatter_lanes - 1).bit_length()), asked)
             index = Mux(order.dense, token, self.r_data.word_select(lane, p.index_bits))
             void = token >= order.tokens
             wrong.append(self.push & ~void & (index >= order.count))

@@ -53,14 +53,14 @@ def _sound(norm: Value) -> Value:
 class Matcher(Unit):
     """One decision per vector, in order.
 
-    A vector has eight slots: 0 is its own norm, s = 4*df + 2*dr + dc a neighbour.  U dot units (`matchers`, or 8 for 7) take
-    slots r*U .. r*U + U-1 in round r, V / lanes cycles a round; rounds in which nothing is visible are skipped, and the next
-    vector's rounds follow without a gap: at most ceil(8 / U) * V / lanes cycles per vector.  A vector that is not `active`
-    takes one cycle.  Behind the dots everything runs freely at a fixed latency, in order, so that memories are read and
-    written late and yet as if each vector were finished before the next began:
+    A vector has eight slots: 0 is its own norm, s = 4*df + 2*dr + dc a neighbour.  U dot units (`matchers`, or 8 for 7)
+    take slots r*U .. r*U + U-1 in round r, V / lanes cycles a round; rounds in which nothing is visible are skipped,
+    and the next vector's rounds follow without a gap: at most ceil(8 / U) * V / lanes cycles per vector.  A vector that
+    is not `active` takes one cycle.  Behind the dots everything runs freely at a fixed latency, in order, so that
+    memories are read and written late and yet as if each vector were finished before the next began:
 
-    - norms live in U Rams, bank b in Ram b mod U.  A vector's norm is written when it arrives, at least one round before
-      anyone asks for it; in that round its own Ram is the one that has nothing to read.
+    - norms live in U Rams, bank b in Ram b mod U.  A vector's norm is written when it arrives, at least one round
+      before anyone asks for it; in that round its own Ram is the one that has nothing to read.
     - candidates of a round meet in a tree, the winners of the rounds one after another, the earlier first.  The loop
       through the comparator has a vector's V / lanes cycles, so with two or more of them it is pipelined.
 
@@ -68,8 +68,8 @@ class Matcher(Unit):
 
     Members
     -------
-    valid : In(1), done : Out(1).  A vector stands at the inputs below from `valid` up to and including the cycle with `done`.
-    key : In(V elements).  banks : In(V elements), eight.  visible : In(8).  place : In(place_layout).  As from `Layouter`.
+    valid : In(1), done : Out(1).  A vector stands at the inputs below from `valid` up to the cycle with `done`.
+    key, banks, visible, place : In.  As `Layouter` takes and gives them.
     active : In(1).  It may match and be matched; 0: it passes.
     last : In(1).  Handed through.
     t2 : In(32), binary32 squared threshold; stands while any vector is in flight.
@@ -105,7 +105,7 @@ class Matcher(Unit):
         last_beat, dots = self._dots(m, tag_s0, marks_s0[0])
         to_s2 = 1 + Dot(self.p.vector, self.p.matcher_lanes, self.p.pe_depth).latency
         valid_s2 = late(m, self.valid & last_beat, to_s2, "valid_s0", reset=True)
-        first_s2, final_s2 = (late(m, mark, to_s2, name) for mark, name in zip(marks_s0[1:], ("first", "final")))
+        first_s2, final_s2 = late(m, marks_s0[1], to_s2, "first"), late(m, marks_s0[2], to_s2, "final")
         tag_s2 = View(self._tag, late(m, Value.cast(tag_s0), to_s2, "tag_s0"))
         norms = self._norms(m, tag_s2, valid_s2, first_s2, dots[0])
         own_s2, own = Signal(32), Signal(32, reset_less=True)
@@ -113,8 +113,8 @@ class Matcher(Unit):
         with m.If(valid_s2):
             m.d.sync += own.eq(own_s2)
         candidates = self._candidates(m, tag_s2, dots, norms)
-        best_s4 = self._best(m, candidates, *(late(m, mark, _SQUARE_DEPTH, f"{name}_s2", reset=name == "valid")
-                                              for mark, name in ((valid_s2, "valid"), (first_s2, "first"))))
+        best_s4 = self._best(m, candidates, late(m, valid_s2, _SQUARE_DEPTH, "valid_s2", reset=True),
+                             late(m, first_s2, _SQUARE_DEPTH, "first_s2"))
         to_s4 = _SQUARE_DEPTH + self._choose
         match_s5 = self._verdict(m, best_s4, late(m, own_s2, to_s4, "own"))
         to_s5 = to_s4 + _SCALE_DEPTH + _COMPARE_DEPTH
@@ -152,11 +152,16 @@ class Matcher(Unit):
                 m.d.sync += [beat.eq(0), left.eq(rest), fresh.eq(final)]
         return tag, (beat, first, final)
 
+    def _part(self, vector: View, beat: Value) -> Value:
+        """The lanes of a vector that a beat takes."""
+        lanes = self.p.matcher_lanes
+        parts = [Cat(*(vector[lane] for lane in range(base, base + lanes))) for base in range(0, self.p.vector, lanes)]
+        return Array(parts)[beat] if self.beats > 1 else parts[0]
+
     def _dots(self, m: Module, tag: View, beat: Value) -> tuple[Value, list[Value]]:
         """Operands and dot units; returns whether this is a round's last beat, and the results."""
         lanes = self.p.matcher_lanes
-        parts = [Array([Cat(*(vector[lane] for lane in range(base, base + lanes)))
-                        for base in range(0, self.p.vector, lanes)])[beat] for vector in [*self.banks, self.key]]
+        parts = [self._part(vector, beat) for vector in (*self.banks, self.key)]
         own = bank_of(self.place)
         *banks, key = parts
         row = own[self._split:] ^ tag.round

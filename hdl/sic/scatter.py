@@ -20,7 +20,7 @@ class Scatter(Unit):
 
     Taking an order reserves one of two psum halves, so psums need no ready.  They are announced in the sequence of the
     orders, each slice closed by `last`.  Lanes work through orders without regard to each other; a half goes free when
-    every lane is through with it.
+    every lane is through with it and its last psum has come.
 
     Parameters
     ----------
@@ -106,8 +106,10 @@ class Scatter(Unit):
                     Value.cast(held[half]).eq(Value.cast(self.orders.payload)),
                     used[half].eq(1), unread[half].eq(1), arrived[half].eq(0), taking.eq(~half & 1),
                 ]
-            finished = Signal(p.scatter_lanes, name=f"finished{half}")
-            ending = Cat(lane.go & lane.head.final & (lane.head.half == half) for lane in lanes)
+            # A map need not name the last psums: the half is free only when they have come as well.
+            finished = Signal(p.scatter_lanes + 1, name=f"finished{half}")
+            ending = Cat(*(lane.go & lane.head.final & (lane.head.half == half) for lane in lanes),
+                         self.psums.valid & self.psums.payload.last & (filling == half))
             with m.If((finished | ending).all()):
                 m.d.sync += [finished.eq(0), used[half].eq(0)]
             with m.Else():

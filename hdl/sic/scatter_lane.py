@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """ScatterLane: map entries in -> accumulated sums, for every S-th token."""
 
-from amaranth import Array, Cat, Module, Mux, Signal, Value
+from amaranth import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
@@ -18,8 +18,8 @@ def entry_layout(p: Parameters) -> data.StructLayout:
     """A token to be accumulated.
 
     Psum `index` of psum half `half` goes to token `word` of this lane, column group `col`.  `first`: the accumulator
-    reads as +0; `leave`: the sum goes out instead of back.  `void`: the lane has no token here.  `final`: the lane's last
-    entry of this order; `tile_done`: and of the output tile.
+    reads as +0; `leave`: the sum goes out instead of back.  `void`: the lane has no token here.  `final`: the lane's
+    last entry of this order; `tile_done`: and of the output tile.
     """
     return data.StructLayout({
         "index": p.index_bits, "half": 1, "word": range(p.m_tile // p.scatter_lanes), "col": range(p.col_passes),

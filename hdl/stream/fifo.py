@@ -15,8 +15,8 @@ __all__ = ["Fifo"]
 class Fifo(Unit):
     """Stream in -> the same stream out, up to `depth` transfers apart.
 
-    The Ram reads a cycle after it is asked, so its output register serves as the head of the queue.  A word is read at the
-    earliest in the cycle after it was written: the Ram never sees one address twice in a cycle.
+    The Ram reads a cycle after it is asked, so its output register serves as the head of the queue.  A word is read
+    at the earliest in the cycle after it was written: the Ram never sees one address twice in a cycle.
     Latency 2 cycles, throughput one transfer per cycle.
 
     Parameters

@@ -7,7 +7,6 @@
 """
 
 import json
-import os
 import random
 import subprocess
 import tempfile
@@ -21,8 +20,8 @@ from cocotb_tools import runner as cocotb_runner
 
 from focus_rtl.gen.emit import EmittedDesign, verilog_of
 from focus_rtl.hdl.unit import Unit
-from focus_rtl.verif.bench.build import Built, build, run_group
-from focus_rtl.verif.bench.session import CONFIG_VARIABLE, RESULT_VARIABLE
+from focus_rtl.verif.bench.build import Built, build, group
+from focus_rtl.verif.bench.session import CONFIG_VARIABLE, PROGRESS_VARIABLE, RESULT_VARIABLE
 
 __all__ = ["SimulationError", "run", "simulate"]
 
@@ -90,7 +89,7 @@ def run(design: EmittedDesign, built: Built, module: str, *, testcase: str | Seq
     keep = built.waves != "none"
     try:
         start = time.monotonic()
-        log = _execute(folder, design, built, module, testcase, config or {}, seed, timeout)
+        log = _execute(folder, design, built, module, testcase, config or {}, seed, timeout, progress)
         result = _collect(folder, module, seed, log)
         result["seconds_run"] = round(time.monotonic() - start, 3)
         if keep:
@@ -102,12 +101,12 @@ def run(design: EmittedDesign, built: Built, module: str, *, testcase: str | Seq
 
 
 def _execute(folder: Path, design: EmittedDesign, built: Built, module: str, testcase: str | Sequence[str] | None,
-             config: dict[str, Any], seed: int, timeout: float) -> str:
+             config: dict[str, Any], seed: int, timeout: float, progress: Callable[[str], None] | None) -> str:
     (folder / "config.json").write_text(json.dumps(config))
     env = _Environment().of(design.top, module)
     env |= {CONFIG_VARIABLE: str(folder / "config.json"), RESULT_VARIABLE: str(folder / "result.json"),
             "COCOTB_RESULTS_FILE": str(folder / "results.xml"), "COCOTB_RANDOM_SEED": str(seed), "NO_COLOR": "1",
-            "PYTHONDONTWRITEBYTECODE": os.environ.get("PYTHONDONTWRITEBYTECODE", "")}
+            PROGRESS_VARIABLE: str(folder / "progress")}
     env.pop("COCOTB_TEST_FILTER", None)
     if testcase is not None:
         names = [testcase] if isinstance(testcase, str) else list(testcase)
@@ -116,15 +115,34 @@ def _execute(folder: Path, design: EmittedDesign, built: Built, module: str, tes
     command = [str(built.executable), "+verilator+rand+reset+2", f"+verilator+seed+{seed % 0x7FFFFFFF + 1}",
                *(["--trace"] if built.waves != "none" else [])]
     log = folder / "log.txt"
-    with open(log, "w", encoding="utf-8") as stream:
+    with open(log, "w", encoding="utf-8") as stream, group(command, folder, env, stream.fileno()) as process:
         try:
-            code, _ = run_group(command, folder, env, timeout, stream.fileno())
+            _wait(process, folder, design.top, timeout, progress)
         except subprocess.TimeoutExpired:
             raise _failure(f"took longer than {timeout:g} s", module, seed, log.read_text(errors="replace")) from None
     text = log.read_text(errors="replace")
-    if code and not (folder / "results.xml").exists():
-        raise _failure(f"ended with code {code}", module, seed, text)
+    if process.returncode and not (folder / "results.xml").exists():
+        raise _failure(f"ended with code {process.returncode}", module, seed, text)
     return text
+
+
+def _wait(process: subprocess.Popen[str], folder: Path, top: str, timeout: float,
+          progress: Callable[[str], None] | None) -> None:
+    """Wait for the end, telling every change of the percentage that the bench writes."""
+    end, told = time.monotonic() + timeout, "0"
+    while True:
+        left = end - time.monotonic()
+        try:
+            process.wait(min(left, 0.5) if progress else left)
+            return
+        except subprocess.TimeoutExpired:
+            if time.monotonic() >= end:
+                raise
+        path = folder / "progress"
+        percent = path.read_text() if path.exists() else told
+        if progress and percent not in (told, ""):
+            told = percent
+            progress(f"simulating {top}: {percent} %")
 
 
 def _collect(folder: Path, module: str, seed: int, log: str) -> dict[str, Any]:

@@ -22,10 +22,11 @@ from typing import Any
 
 import cocotb
 
-__all__ = ["CONFIG_VARIABLE", "RESULT_VARIABLE", "bench_test", "config", "seed"]
+__all__ = ["CONFIG_VARIABLE", "PROGRESS_VARIABLE", "RESULT_VARIABLE", "bench_test", "config", "progress", "seed"]
 
 CONFIG_VARIABLE = "FOCUS_RTL_CONFIG"
 RESULT_VARIABLE = "FOCUS_RTL_RESULT"
+PROGRESS_VARIABLE = "FOCUS_RTL_PROGRESS"
 
 
 @functools.cache
@@ -41,6 +42,13 @@ def config() -> dict[str, Any]:
 def seed() -> int:
     """The seed of this run, as `simulate` printed it."""
     return int(os.environ["COCOTB_RANDOM_SEED"])
+
+
+def progress(done: int, total: int) -> None:
+    """Tell how far the simulation is; the caller of `simulate` sees it as a percentage."""
+    path = os.environ.get(PROGRESS_VARIABLE)
+    if path is not None:
+        Path(path).write_text(f"{100 * done // max(total, 1)}")
 
 
 def _report(test: str, result: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ def write_video(path: Path, frames: Frames, codec: str = "mpeg4", rate: int = 25
     """Encode uint8 (F, height, width, 3) frames; the format follows from the file's suffix."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=rate)
+        assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "yuv420p"
         stream.bit_rate = 4_000_000
         for frame in frames:
@@ -30,6 +31,7 @@ def write_video(path: Path, frames: Frames, codec: str = "mpeg4", rate: int = 25
 def write_sound(path: Path) -> Path:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        assert isinstance(stream, av.AudioStream)
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.int16), format="s16", layout="mono")
         frame.sample_rate = 8000
         container.mux(stream.encode(frame))
@@ -135,6 +137,7 @@ def test_sound_only(tmp_path: Path) -> None:
 def test_video_stream_without_frames(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "none.avi"), "w") as container:
         stream = container.add_stream("mpeg4", rate=25)
+        assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
         container.start_encoding()
     assert "without a single frame" in refusal(tmp_path / "none.avi")

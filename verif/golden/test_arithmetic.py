@@ -88,4 +88,4 @@ def test_leaving_rounds_to_nearest_even() -> None:
     bits = np.concatenate([bits, bits | np.uint32(0x80000000)])
     got = leave(bits)
     assert [int(x) for x in got] == [brute.half_bits(brute.single(int(x))) for x in bits]
-    assert set((0x7C00, 0xFC00, 0x7E00, 0x0000, 0x8000, 0x0001, 0x7BFF)) <= set(got.tolist())
+    assert {0x7C00, 0xFC00, 0x7E00, 0x0000, 0x8000, 0x0001, 0x7BFF} <= set(got.tolist())

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bank: every numeric unit at every depth under one top, so that one compilation tests them all."""
 
+from collections.abc import Callable
+
 from amaranth import Module
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
@@ -17,7 +19,7 @@ __all__ = ["DEPTHS", "OPERANDS", "TAKES", "UNITS", "WIDTHS", "Bank", "results_la
 
 DEPTHS = range(MAX_DEPTH + 1)
 
-UNITS: dict[str, type[NumericUnit]] = {
+UNITS: dict[str, Callable[..., NumericUnit]] = {
     "add": Add, "multiply32": Multiply32, "multiply": Multiply, "narrow": Narrow, "greater": ProductGreater}
 
 OPERANDS = data.StructLayout({"a": 32, "b": 32, "c": 32, "d": 32, "e": 16, "f": 16})
@@ -48,6 +50,7 @@ class Bank(Unit):
         super().__init__({"operands": In(OPERANDS), "results": Out(results_layout())})
 
     def elaborate(self, platform: object) -> Module:
+        """Place and wire them all."""
         m = Module()
         for name, unit in UNITS.items():
             for depth in DEPTHS:

@@ -100,8 +100,9 @@ def unpack(words: list[int]) -> dict[tuple[str, int], Bits]:
 def golden(o: Operands) -> dict[str, Bits]:
     """What each unit has to answer."""
     results: dict[str, Any] = {
-        "add": formats.add32(o.a, o.b), "multiply32": formats.multiply32(o.a, o.b), "multiply": formats.multiply(o.e, o.f),
-        "narrow": formats.narrow(o.a), "greater": formats.product_greater(o.a, o.b, o.c, o.d)}
+        "add": formats.add32(o.a, o.b), "multiply32": formats.multiply32(o.a, o.b),
+        "multiply": formats.multiply(o.e, o.f), "narrow": formats.narrow(o.a),
+        "greater": formats.product_greater(o.a, o.b, o.c, o.d)}
     return {name: bits.astype(np.uint32) for name, bits in results.items()}
 
 
@@ -112,8 +113,9 @@ def compare(name: str, depth: int, operands: Operands, expected: Bits, got: Bits
         first, digits = int(wrong[0]), -(-WIDTHS[name] // 4)
         inputs = ", ".join(f"{port} = {getattr(operands, port)[first]:#x}" for port in TAKES[name])
         raise AssertionError(
-            f"{name} at depth {depth}: {wrong.size} of {len(expected)} differ; the first is set {first}, {inputs}: expected "
-            f"{expected[first]:#0{digits + 2}x}, got {got[first]:#0{digits + 2}x}; replay with FOCUS_RTL_SEED={seed()}")
+            f"{name} at depth {depth}: {wrong.size} of {len(expected)} differ; the first is set {first}, {inputs}: "
+            f"expected {expected[first]:#0{digits + 2}x}, got {got[first]:#0{digits + 2}x}; "
+            f"replay with FOCUS_RTL_SEED={seed()}")
     return len(expected)
 
 
@@ -125,15 +127,15 @@ def magnitude(bits: Bits) -> Bits:
 
 
 def is_nan(bits: Bits) -> NDArray[np.bool_]:
-    return magnitude(bits) > 0x7F800000
+    return np.asarray(magnitude(bits) > 0x7F800000)
 
 
 def is_infinite(bits: Bits) -> NDArray[np.bool_]:
-    return magnitude(bits) == 0x7F800000
+    return np.asarray(magnitude(bits) == 0x7F800000)
 
 
 def is_zero(bits: Bits) -> NDArray[np.bool_]:
-    return magnitude(bits) == 0
+    return np.asarray(magnitude(bits) == 0)
 
 
 def is_subnormal(bits: Bits) -> NDArray[np.bool_]:
@@ -141,13 +143,13 @@ def is_subnormal(bits: Bits) -> NDArray[np.bool_]:
 
 
 def is_finite(bits: Bits) -> NDArray[np.bool_]:
-    return magnitude(bits) < 0x7F800000
+    return np.asarray(magnitude(bits) < 0x7F800000)
 
 
 def is_tie(exact: NDArray[np.float64], kept: int) -> NDArray[np.bool_]:
     """Whether a normal number, exact in binary64, lies half way between two of `kept` fraction bits."""
     rest = exact.view(np.uint64) & np.uint64((1 << 52 - kept) - 1)
-    return rest == np.uint64(1 << 51 - kept)
+    return np.asarray(rest == np.uint64(1 << 51 - kept))
 
 
 def events(o: Operands) -> dict[str, NDArray[np.bool_]]:
@@ -160,6 +162,7 @@ def add_events(o: Operands) -> dict[str, NDArray[np.bool_]]:
     x, y = (formats.to_float32(bits).astype(np.float64) for bits in (a, b))
     exact = (x + y - x == y) & (x + y - y == x)  # the binary64 sum lost nothing
     opposite, normal = (a ^ b) >> np.uint32(31) == 1, is_finite(total) & (magnitude(total) >= 0x00800000)
+    normals = ~is_subnormal(a) & ~is_subnormal(b) & ~is_zero(a) & ~is_zero(b)
     distance = np.abs((magnitude(a) >> np.uint32(23)).astype(int) - (magnitude(b) >> np.uint32(23)).astype(int))
     tie = exact & normal & is_tie(x + y, 23)
     return {
@@ -167,7 +170,7 @@ def add_events(o: Operands) -> dict[str, NDArray[np.bool_]]:
         "add: infinity minus infinity": is_infinite(a) & is_infinite(b) & opposite,
         "add: infinity plus finite": is_infinite(a) & is_finite(b),
         "add: subnormal in": is_subnormal(a) | is_subnormal(b),
-        "add: subnormal out of normals": is_subnormal(total) & ~is_subnormal(a) & ~is_subnormal(b) & ~is_zero(a) & ~is_zero(b),
+        "add: subnormal out of normals": is_subnormal(total) & normals,
         "add: subnormals make a normal": is_subnormal(a) & is_subnormal(b) & normal,
         "add: x + -x": (total == 0) & opposite & ~is_zero(a),
         "add: -0 + -0": (a == 0x80000000) & (b == 0x80000000),

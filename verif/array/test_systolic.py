@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Systolic against golden/array/systolic.py: every psum bit, under stalls, resets and at its stated rate."""
+
+import random
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from focus_rtl.gen.configuration import load
+from focus_rtl.golden.array.systolic import psums
+from focus_rtl.golden.params import Parameters
+from focus_rtl.hdl.array.pe import Pe
+from focus_rtl.hdl.array.systolic import Systolic
+from focus_rtl.verif.bench.runner import simulate
+from focus_rtl.verif.bench.session import bench_test, config, seed
+from focus_rtl.verif.bench.streams import ALWAYS, Bench, Stall
+
+SMALL = {"rows": 3, "cols": 2, "vector": 6, "matcher_lanes": 2, "m_tile": 16, "pe_depth": 1, "psum_banks": 2}
+SHAPES: dict[str, dict[str, Any]] = {
+    "regress": {}, "chained": SMALL, "wide": {**SMALL, "rows": 2, "cols": 4, "vector": 4, "pe_depth": 4},
+    "whole": {**SMALL, "rows": 6, "cols": 3, "pe_depth": 3}, "row": {**SMALL, "rows": 1, "cols": 6},
+}
+SPECIAL = np.array([0x0000, 0x8000, 0x0001, 0x8001, 0x03FF, 0x0400, 0x3C00, 0xBC00, 0x7BFF, 0xFBFF, 0x7C00, 0xFC00, 0x7E00,
+                    0xFD55], dtype=np.uint16)
+
+
+def parameters(shape: str) -> Parameters:
+    return replace(load("regress").parameters, **SHAPES[shape])
+
+
+def elements(choice: np.random.Generator, shape: tuple[int, ...], wild: bool) -> NDArray[np.uint16]:
+    """Normal numbers, or with `wild` one element in eight a special one."""
+    plain = choice.standard_normal(shape).astype(np.float16).view(np.uint16)
+    return np.where(choice.random(shape) < 1 / 8, choice.choice(SPECIAL, shape), plain) if wild else plain
+
+
+def pack(words: NDArray[Any], bits: int) -> int:
+    return sum(int(word) << (bits * place) for place, word in enumerate(words))
+
+
+@dataclass
+class Work:
+    """Beats for the array's streams, and the psums that the model expects of them."""
+
+    p: Parameters
+    vectors: list[int] = field(default_factory=list)
+    weights: list[int] = field(default_factory=list)
+    psums: list[int] = field(default_factory=list)
+
+    def add(self, x: NDArray[np.uint16], w: NDArray[np.uint16]) -> None:
+        """A slice of `x` (p, V) through one column group `w` (V, C); all-padding row passes are not run."""
+        p, rows = self.p, self.p.rows
+        passes = next((n for n in range(1, p.row_passes) if not x[:, n * rows:].any() and not w[n * rows:].any()),
+                      p.row_passes)
+        for row in range(passes):
+            part = slice(row * rows, (row + 1) * rows)
+            self.weights += [pack(line, 16) for line in w[part][::-1]]
+            for number, vector in enumerate(x[:, part]):
+                last = number == len(x) - 1
+                marks = (number == 0) | (row != 0) << 1 | (row != passes - 1) << 2 | last << 3
+                self.vectors.append(pack(vector, 16) | marks << (16 * rows))
+        results = psums(x, w)
+        self.psums += [pack(line, 32) | (n == len(x) - 1) << (32 * p.cols) for n, line in enumerate(results)]
+
+
+def random_work(p: Parameters, choice: np.random.Generator, slices: int, wild: bool) -> Work:
+    work = Work(p)
+    for number in range(slices):
+        count = [1, p.m_tile][number] if number < 2 else int(choice.integers(1, p.m_tile + 1))
+        x = elements(choice, (count, p.vector), wild)
+        w = elements(choice, (p.vector, p.cols), wild)
+        filled = int(choice.integers(1, p.vector + 1)) if choice.random() < 0.3 else p.vector
+        x[:, filled:] = 0
+        w[filled:] = 0
+        work.add(x, w)
+    return work
+
+
+def offer(bench: Bench, work: Work, stall: Stall) -> None:
+    bench.source("vectors", work.vectors, stall)
+    bench.source("weights", work.weights, stall)
+    bench.sink("psums", len(work.psums))
+
+
+def count_events(bench: Bench, names: tuple[str, ...]) -> dict[str, int]:
+    events = dict.fromkeys(names, 0)
+
+    def watch(_cycle: int) -> None:
+        for name in names:
+            events[name] += bench.read(name)
+    bench.hooks.append(watch)
+    return events
+
+
+@bench_test
+async def equals_the_model(dut: Any) -> dict[str, Any]:
+    p, compared = parameters(config()["shape"]), 0
+    choice, bench = np.random.default_rng(seed()), Bench(dut, seed())
+    names = ("wait_weights", *(("wait_chain",) if p.row_passes > 1 else ()))
+    events = count_events(bench, names)
+    await bench.reset()
+    for stall in (ALWAYS, Stall(0.4), Stall(0.1, burst=30)):
+        for wild in (False, True):
+            work = random_work(p, choice, config()["slices"], wild)
+            offer(bench, work, stall)
+            await bench.run()
+            assert bench.sinks["psums"].words == work.psums
+            compared += len(work.psums)
+    assert all(events.values()), f"an event never happened: {events}"
+    return {"compared": compared, "events": events}
+
+
+@bench_test
+async def keeps_its_latency(dut: Any) -> dict[str, Any]:
+    p, bench = parameters(config()["shape"]), Bench(dut, seed())
+    x = elements(np.random.default_rng(seed()), (1, p.vector), False)
+    x[:, p.rows:] = 0
+    w = elements(np.random.default_rng(seed() + 1), (p.vector, p.cols), False)
+    w[p.rows:] = 0
+    work = Work(p)
+    work.add(x, w)
+    await bench.reset()
+    offer(bench, work, ALWAYS)
+    await bench.run()
+    assert bench.sinks["psums"].words == work.psums
+    assert bench.sinks["psums"].cycles[0] - bench.sources["vectors"].cycles[0] == Systolic(p).latency
+    return {"compared": 1}
+
+
+@bench_test
+async def leaves_no_gap_between_passes(dut: Any) -> dict[str, Any]:
+    """At the smallest p that its docstring promises to stream without a gap, it does."""
+    p, bench = parameters(config()["shape"]), Bench(dut, seed())
+    reach = p.rows * p.pe_depth
+    count = min(reach + 2 if p.row_passes > 1 else reach - p.pe_depth + 1, p.m_tile)
+    choice, work = np.random.default_rng(seed()), Work(p)
+    for _ in range(40):
+        work.add(elements(choice, (count, p.vector), False), elements(choice, (p.vector, p.cols), False))
+    await bench.reset()
+    offer(bench, work, ALWAYS)
+    bench.sources["weights"].feed([0] * p.rows)  # as if a further pass followed
+    await bench.run()
+    assert bench.sinks["psums"].words == work.psums
+    cycles = bench.sources["vectors"].cycles
+    assert cycles[-1] - cycles[0] == len(cycles) - 1, "passes do not follow each other without a gap"
+    return {"compared": len(work.psums)}
+
+
+@bench_test
+async def forgets_at_reset(dut: Any) -> dict[str, Any]:
+    p, bench, compared = parameters(config()["shape"]), Bench(dut, seed()), 0
+    choice, moments = np.random.default_rng(seed()), random.Random(seed())
+    await bench.reset()
+    for _ in range(8):
+        offer(bench, random_work(p, choice, 6, True), Stall(0.2))
+        bench.sinks["psums"].expected = None
+        await bench.run(limit=moments.randint(5, 120))
+        await bench.reset(1)
+        work = random_work(p, choice, 4, True)
+        offer(bench, work, Stall(0.2))
+        await bench.run()
+        assert bench.sinks["psums"].words == work.psums
+        compared += len(work.psums)
+    return {"compared": compared}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_systolic(shape: str, seed: int) -> None:
+    result = simulate(Systolic(parameters(shape)), __name__, config={"shape": shape, "slices": 12}, seed=seed)
+    assert len(result["tests"]) == 4
+
+
+@pytest.mark.parametrize("depth", [0, -1])
+def test_pe_refuses_depth(depth: int) -> None:
+    with pytest.raises(ValueError, match=f"depth {depth}: must be at least 1"):
+        Pe(depth)

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A golden job with its data -> the beats of every stream of the core, in and out, in the order of docs/architecture.md.
+
+Fields are packed from the layouts in `hdl/layouts.py`, so widths and orders are written down once.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from amaranth.lib import data
+from numpy.typing import NDArray
+
+from focus_rtl.golden.core import Expected, Slice, expected_counts, output_counts, run_layer
+from focus_rtl.golden.job import Counts, Job, Tile
+from focus_rtl.golden.params import Parameters
+from focus_rtl.golden.sic.gather import Gathered
+from focus_rtl.hdl import layouts
+
+__all__ = ["INPUTS", "OUTPUTS", "Program", "elements", "pack", "program", "rejected", "unpack"]
+
+INPUTS = ("job", "tiles", "vectors", "maps", "weights", "positions")
+OUTPUTS = ("outputs", "out_maps", "summary", "status")
+
+
+def pack(layout: data.StructLayout, **values: int) -> int:
+    """A beat: each field's value at its place; an array's value is packed already (`elements`)."""
+    if values.keys() != dict(layout.members).keys():
+        raise ValueError(f"fields {sorted(values)} given, the layout has {sorted(dict(layout.members))}")
+    word = 0
+    for name, value in values.items():
+        place = layout[name]
+        if not 0 <= value < 1 << place.width:
+            raise ValueError(f"{name} = {value}: does not fit {place.width} bits")
+        word |= int(value) << place.offset
+    return word
+
+
+def unpack(layout: data.StructLayout, word: int) -> dict[str, int]:
+    """The fields of a beat; arrays stay packed."""
+    places = {name: layout[name] for name in dict(layout.members)}
+    return {name: word >> place.offset & ((1 << place.width) - 1) for name, place in places.items()}
+
+
+def elements(matrix: NDArray[np.uint16]) -> list[int]:
+    """(rows, n) uint16 -> per row its n elements in one integer, element 0 low."""
+    rows = np.ascontiguousarray(matrix).astype("<u2")
+    return [int.from_bytes(row.tobytes(), "little") for row in rows]
+
+
+@dataclass
+class Program:
+    """The beats of one job.
+
+    inputs, expected : words by stream, each list in the order of the stream.
+    status : the fields of the `status` beat that follow from the job.
+    counts : beats and passes computed apart from the beats themselves (golden).
+    result : the golden result, result[t][n]; None for a job that is refused.
+    """
+
+    params: Parameters
+    job: Job
+    inputs: dict[str, list[int]]
+    expected: dict[str, list[int]]
+    status: dict[str, int]
+    counts: Expected
+    result: list[list[Gathered]] = field(default_factory=list)
+
+    @property
+    def words(self) -> int:
+        """Beats to be compared, `status` included, as the counts have it."""
+        return sum(self.count_of(stream) for stream in OUTPUTS)
+
+    def count_of(self, stream: str) -> int:
+        """Beats of an output stream, computed from the golden result and the counts, not from the packed beats."""
+        return output_counts(self.result) if stream == "outputs" else int(getattr(self.counts, stream))
+
+
+def _job_beat(params: Parameters, job: Job, counts: Counts) -> int:
+    return pack(layouts.job(params), tiles=counts.tiles, slices=counts.slices, last_rows=counts.last_rows,
+                vectors=counts.vectors, last_cols=counts.last_cols, last_lanes=counts.last_lanes, height=job.height,
+                width=job.width, t2=job.t2, mask=job.mask, dense=int(job.dense))
+
+
+def _vector_beats(params: Parameters, vectors: NDArray[np.uint16]) -> list[int]:
+    place = layouts.vector_beat(params)["last"]
+    words = elements(vectors)
+    words[-1] |= 1 << place.offset
+    return words
+
+
+def _map_beats(params: Parameters, index_map: NDArray[np.int32], junk: random.Random) -> list[int]:
+    """S indices a word; the lanes beyond the last token hold anything: the machine ignores them."""
+    lanes, bits = params.scatter_lanes, params.index_bits
+    index = index_map.tolist()
+    index += [junk.randrange(params.m_tile) for _ in range(-len(index) % lanes)]
+    return [sum(index[start + lane] << lane * bits for lane in range(lanes)) for start in range(0, len(index), lanes)]
+
+
+def _weight_beats(params: Parameters, counts: Counts, weights: NDArray[np.uint16]) -> list[int]:
+    """For n, k, c, r: the R rows of the tile, bottom row first.  Every m-tile takes all of them again."""
+    v, rows, cols = params.vector, params.rows, params.cols
+    whole = np.zeros((counts.slices * v, counts.vectors * v), dtype=np.uint16)
+    whole[:weights.shape[0], :weights.shape[1]] = weights
+    words = []
+    for n in range(counts.vectors):
+        for k in range(counts.slices):
+            for c in range(counts.cols_of(n)):
+                column = n * v + c * cols
+                for r in range(counts.rows_of(k)):
+                    row = k * v + r * rows
+                    words += elements(whole[row:row + rows, column:column + cols][::-1])
+    return words
+
+
+def _position_beats(params: Parameters, tile: Tile) -> list[int]:
+    layout = layouts.position(params)
+    return [pack(layout, column=column, row=row, frame=frame, image=image)
+            for image, frame, row, column in tile.positions.tolist()]
+
+
+def _inputs(params: Parameters, job: Job, slices: Sequence[Sequence[Slice]], weights: NDArray[np.uint16],
+            junk: random.Random) -> dict[str, list[int]]:
+    counts = job.counts(params)
+    beats: dict[str, list[int]] = {name: [] for name in INPUTS}
+    beats["job"].append(_job_beat(params, job, counts))
+    for tile, row in zip(job.tiles, slices, strict=True):
+        beats["tiles"].append(pack(layouts.tile(params), tokens=tile.tokens))
+        for part in row * counts.vectors:
+            beats["vectors"] += _vector_beats(params, part.vectors)
+            if not job.dense:
+                beats["maps"] += _map_beats(params, part.index_map, junk)
+        beats["positions"] += _position_beats(params, tile) * counts.vectors
+    beats["weights"] = _weight_beats(params, counts, weights) * counts.tiles
+    return beats
+
+
+def _outputs(params: Parameters, result: list[list[Gathered]]) -> dict[str, list[int]]:
+    index, last = layouts.index_beat(params), layouts.index_beat(params)["last"]
+    beats: dict[str, list[int]] = {"outputs": [], "out_maps": [], "summary": []}
+    for row in result:
+        for part in row:
+            beats["outputs"] += _vector_beats(params, part.unique)
+            words = [pack(index, index=value, last=0) for value in part.index_map.tolist()]
+            words[-1] |= 1 << last.offset
+            beats["out_maps"] += words
+            beats["summary"].append(pack(layouts.summary(params), unique=part.p, zeros=part.zeros))
+    return beats
+
+
+def _error(job: Job, slices: Sequence[Sequence[Slice]]) -> int:
+    """The code the job ends with.  A job with faults of both kinds is not made here: which is first depends on timing."""
+    wrong = bad_index = False
+    for tile, row in zip(job.tiles, slices, strict=True):
+        for part in row:
+            wrong |= part.p > tile.tokens or (job.dense and part.p < tile.tokens)
+            bad_index |= not job.dense and int(part.index_map.max()) >= min(part.p, tile.tokens)
+    if wrong and bad_index:
+        raise ValueError("a job with wrong slices and wrong indices: which error is kept is a matter of timing")
+    return layouts.ERRORS["SLICE" if wrong else "INDEX" if bad_index else "OK"]
+
+
+def program(params: Parameters, job: Job, slices: Sequence[Sequence[Slice]], weights: NDArray[np.uint16],
+            seed: int = 0) -> Program:
+    """All beats of a job and what must come of it.
+
+    Parameters
+    ----------
+    params, job, slices, weights : as for `golden.core.run_layer`.
+    seed : of what is in lanes that the machine ignores.
+    """
+    result = run_layer(params, job, slices, weights)
+    counts = expected_counts(params, job, slices)
+    # `vectors_in` is not foretold: the input buffer takes the next job's vectors before this job has ended.
+    status = {"error": _error(job, slices), "array_busy": counts.ideal_cycles, "vectors_out": output_counts(result)}
+    made = Program(params, job, _inputs(params, job, slices, weights, random.Random(seed)), _outputs(params, result),
+                   status, counts, result)
+    for stream in INPUTS:
+        if len(made.inputs[stream]) != getattr(counts, stream):
+            raise AssertionError(f"{stream}: {len(made.inputs[stream])} beats packed, {getattr(counts, stream)} counted")
+    return made
+
+
+def rejected(params: Parameters, job: Job, change: Callable[[dict[str, int]], dict[str, int]] | None = None,
+             tokens: int | None = None) -> Program:
+    """A job that the machine refuses, which takes nothing from the data streams.
+
+    Parameters
+    ----------
+    job : a good one.
+    change : turns the fields of its `job` beat into bad ones (error JOB).
+    tokens : of its first tile, a bad number (error TILE; the core stops until reset).
+    """
+    layout = layouts.job(params)
+    counts = job.counts(params)
+    fields = unpack(layout, _job_beat(params, job, counts))
+    beats: dict[str, list[int]] = {name: [] for name in INPUTS}
+    beats["job"].append(pack(layout, **(change(fields) if change else fields)))
+    if tokens is not None:
+        beats["tiles"].append(pack(layouts.tile(params), tokens=tokens))
+    none = Expected(job=1, tiles=len(beats["tiles"]), vectors=0, maps=0, weights=0, positions=0, summary=0, out_maps=0,
+                    status=1, passes=0, ideal_cycles=0)
+    status = {"error": layouts.ERRORS["JOB" if tokens is None else "TILE"], "array_busy": 0, "vectors_out": 0}
+    return Program(params, job, beats, {"outputs": [], "out_maps": [], "summary": []}, status, none)

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What came out of a core against what the golden model says, word by word; the first difference in the user's terms."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from focus_rtl.golden.params import Parameters
+from focus_rtl.hdl import layouts
+from focus_rtl.verif.bench.program import OUTPUTS, Program, unpack
+
+__all__ = ["Mismatch", "Received", "Scoreboard"]
+
+
+@dataclass(frozen=True)
+class Received:
+    """What one output stream gave: words and the cycles they came in."""
+
+    words: list[int]
+    cycles: list[int]
+
+
+class Mismatch(AssertionError):
+    """The hardware differs from the golden model; the message says where, how, and how to see it again."""
+
+
+def _number(bits: int) -> str:
+    """An fp16 element as bits and as the number it is."""
+    return f"{bits:#06x} ({float(np.array(bits, dtype=np.uint16).view(np.float16)):g})"
+
+
+class Scoreboard:
+    """Compares the output streams of jobs that ran back to back.
+
+    Parameters
+    ----------
+    programs : the jobs, in order.
+    replay : the command that runs the same again, for messages.
+    """
+
+    def __init__(self, programs: Sequence[Program], replay: str) -> None:
+        self.programs, self.replay = list(programs), replay
+        self.compared = 0
+
+    @property
+    def expected(self) -> int:
+        """Words that must be compared, from the golden counts."""
+        return sum(program.words for program in self.programs)
+
+    def check(self, received: dict[str, Received], complete: bool = True) -> int:
+        """Compare everything; returns the number of words compared.
+
+        Parameters
+        ----------
+        received : per output stream, all jobs together.
+        complete : False compares only as far as the words go (after a run that broke off).
+
+        Raises
+        ------
+        Mismatch : of all differences the one in the earliest cycle; or words are missing or left over.
+        """
+        differences = [difference for stream in OUTPUTS
+                       if (difference := self._first_difference(stream, received[stream])) is not None]
+        if differences:
+            raise Mismatch(min(differences)[1])
+        if not complete:
+            return self.compared
+        for stream in OUTPUTS:
+            due = sum(program.count_of(stream) for program in self.programs)
+            if len(received[stream].words) != due:
+                raise Mismatch(f"{stream}: {len(received[stream].words)} words came, {due} were expected; {self.replay}")
+        if self.compared != self.expected or not self.compared:
+            raise Mismatch(f"{self.compared} words were compared, {self.expected} were to be; {self.replay}")
+        return self.compared
+
+    def _first_difference(self, stream: str, received: Received) -> tuple[int, str] | None:
+        position = 0
+        for number, program in enumerate(self.programs):
+            due = program.count_of(stream)
+            words = received.words[position:position + due]
+            for index, word in enumerate(words):
+                self.compared += 1
+                text = self._difference(program, stream, index, word)
+                if text is not None:
+                    cycle = received.cycles[position + index]
+                    where = f"job {number}: {stream}[{index}] in cycle {cycle}: {text}"
+                    return cycle, f"{where}\n  replay: {self.replay}"
+            position += due
+        return None
+
+    @staticmethod
+    def _difference(program: Program, stream: str, index: int, word: int) -> str | None:
+        """What is wrong with a word, or None."""
+        if stream == "status":
+            fields = unpack(layouts.status(program.params), word)
+            wrong = [f"{name} is {fields[name]}, expected {value}" for name, value in program.status.items()
+                     if fields[name] != value]
+            return "; ".join(wrong) or None
+        expected = program.expected[stream]
+        if index >= len(expected):
+            return f"a word that the golden model does not have: {word:#x}"
+        if word == expected[index]:
+            return None
+        return _explain(program, stream, index, word)
+
+
+def _place(program: Program, stream: str, index: int) -> tuple[int, int, int]:
+    """(tile, output vector, number within it) of a beat."""
+    for t, row in enumerate(program.result):
+        for n, part in enumerate(row):
+            size = {"outputs": part.p, "out_maps": part.tokens, "summary": 1}[stream]
+            if index < size:
+                return t, n, index
+            index -= size
+    raise IndexError(f"{stream} has no beat {index}")
+
+
+def _token(program: Program, tile: int, token: int) -> str:
+    image, frame, row, column = program.job.tiles[tile].positions[token].tolist()
+    return f"token {token} at (f, r, c) = ({frame}, {row}, {column})" if image else f"token {token} (text)"
+
+
+def _explain(program: Program, stream: str, index: int, word: int) -> str:
+    t, n, inner = _place(program, stream, index)
+    params, part, expected = program.params, program.result[t][n], program.expected[stream][index]
+    if stream == "summary":
+        want, got = (unpack(layouts.summary(params), value) for value in (expected, word))
+        return f"tile {t}, output vector {n}: expected {want}, got {got}"
+    if stream == "out_maps":
+        want, got = (unpack(layouts.index_beat(params), value) for value in (expected, word))
+        return f"tile {t}, output vector {n}, {_token(program, t, inner)}: expected {want}, got {got}"
+    token = int(np.flatnonzero(part.index_map == inner)[0])
+    return f"tile {t}, output vector {n}, {_token(program, t, token)}, unique {inner}: {_lanes(params, expected, word)}"
+
+
+def _lanes(params: Parameters, expected: int, word: int) -> str:
+    layout = layouts.vector_beat(params)
+    want, got = unpack(layout, expected), unpack(layout, word)
+    if want["last"] != got["last"]:
+        return f"expected last = {want['last']}, got {got['last']}"
+    bits = params.element_bits
+    pairs = [(want["data"] >> lane * bits & 0xFFFF, got["data"] >> lane * bits & 0xFFFF) for lane in range(params.vector)]
+    wrong = [lane for lane, (one, other) in enumerate(pairs) if one != other]
+    lane = wrong[0]
+    return (f"lane {lane}: expected {_number(pairs[lane][0])}, got {_number(pairs[lane][1])} "
+            f"({len(wrong)} of {params.vector} lanes differ)")

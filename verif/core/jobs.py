@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random jobs for a core of any configuration, with the events that a campaign has to have seen."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.random import Generator
+
+from focus_rtl.golden.core import Slice, concentrate, next_slices
+from focus_rtl.golden.job import ALL_CANDIDATES, Grid, Job, Tile, field_limit, tiles_of
+from focus_rtl.golden.params import Parameters
+from focus_rtl.verif.bench.program import Program
+from focus_rtl.verif.core.run import CoreJob
+from focus_rtl.verif.golden.cases import rough_vectors, weights_like
+
+__all__ = ["core_job", "events_of", "random_core_job", "random_grid", "random_slice", "random_tiles"]
+
+SLICE_KINDS = ("one", "full", "any", "runs")
+
+
+def random_grid(rng: Generator, params: Parameters, tokens: int) -> Grid:
+    """A grid of about `tokens` tokens at most, within the configuration."""
+    frames, height, width = params.grid_max
+    height, width = int(rng.integers(1, min(height, 6) + 1)), int(rng.integers(1, min(width, 6) + 1))
+    return Grid(int(np.clip(tokens // (height * width), 1, frames)), height, width)
+
+
+def _disorder(rng: Generator, params: Parameters, tokens: int) -> Tile:
+    """Positions in any order, repeated, outside the grid, text between them."""
+    frames, *sides = params.grid_max
+    limits = [min(frames, 3), *(min(field_limit(side) + 1, 5) for side in sides)]
+    places = [rng.integers(0, limit, tokens) for limit in limits]
+    return Tile(np.stack((rng.random(tokens) < 0.9, *places), axis=1).astype(np.int32))
+
+
+def random_tiles(rng: Generator, params: Parameters, grid: Grid) -> tuple[Tile, ...]:
+    """A video with holes, text behind it, sometimes a tile in disorder."""
+    retained = rng.random(grid.tokens) < rng.choice((0.6, 1.0))
+    retained[0] = True
+    tiles = tiles_of(grid, params.m_tile, retained, text_tokens=int(rng.choice((0, 0, 2))))
+    if rng.random() < 0.4:
+        tiles += (_disorder(rng, params, int(rng.integers(1, params.m_tile + 1))),)
+    return tiles
+
+
+def random_slice(rng: Generator, tokens: int, vector: int, kind: str) -> Slice:
+    """A slice of any shape a layer may have sent: p = 1, p = m, any map, or runs of one index (hazards)."""
+    p = {"one": 1, "full": tokens}.get(kind, int(rng.integers(1, tokens + 1)))
+    index = rng.permutation(tokens) if kind == "full" else rng.integers(0, p, tokens)
+    if kind == "runs":
+        index = np.sort(index)
+    return Slice(rough_vectors(rng, p, vector), index.astype(np.int32))
+
+
+def _cut(slices: list[Slice], job: Job, vector: int) -> list[Slice]:
+    """Clear the elements beyond K in the last slice, as the contract of the stream wants."""
+    beyond = job.k - (len(slices) - 1) * vector
+    slices[-1].vectors[:, beyond:] = 0
+    return slices
+
+
+def core_job(rng: Generator, params: Parameters, job: Job, kind: str = "gather") -> CoreJob:
+    """Data for a job: `gather` concentrates rough tokens, a kind of `random_slice` makes slices at will, `mixed` of all."""
+    v = params.vector
+    if job.dense or kind == "gather":
+        slices = next_slices(concentrate(rough_vectors(rng, job.tokens, job.k), job, params))
+    else:
+        kinds = [kind] if kind != "mixed" else list(SLICE_KINDS)
+        slices = [_cut([random_slice(rng, tile.tokens, v, str(rng.choice(kinds))) for _ in range(math.ceil(job.k / v))],
+                       job, v) for tile in job.tiles]
+    return CoreJob(job, slices, weights_like(rng, job.k, job.n))
+
+
+def _length(rng: Generator, step: int, most: int) -> int:
+    """A length of K or N in elements: below `step`, a multiple of it, or anything."""
+    choice = rng.random()
+    if choice < 0.25:
+        return int(rng.integers(1, min(step, most) + 1))
+    if choice < 0.5:
+        return step * int(rng.integers(1, max(most // step, 1) + 1))
+    return int(rng.integers(1, most + 1))
+
+
+def random_core_job(rng: Generator, params: Parameters, tokens: int = 40, slices: int = 3, vectors: int = 3) -> CoreJob:
+    """A job of about `tokens` tokens, at most `slices` k-slices and `vectors` output vectors.
+
+    One job in six is dense.
+    """
+    v = params.vector
+    k = _length(rng, v, min(params.k_max, slices * v))
+    n = _length(rng, v, min(params.n_max, vectors * v))
+    grid = random_grid(rng, params, tokens)
+    mask = ALL_CANDIDATES if rng.random() < 0.6 else int(rng.integers(0, ALL_CANDIDATES + 1))
+    job = Job(k, n, random_tiles(rng, params, grid), grid.height, grid.width,
+              float(rng.choice((0.0, 0.5, 0.7, 0.9, 1.0))), mask, dense=bool(rng.random() < 1 / 6))
+    return core_job(rng, params, job, str(rng.choice(("gather", "mixed", "gather", "runs"))))
+
+
+def events_of(params: Parameters, programs: Sequence[Program], jobs: Sequence[CoreJob]) -> Counter[str]:
+    """How often the jobs contain each named event."""
+    events: Counter[str] = Counter()
+    for made, each in zip(programs, jobs, strict=True):
+        job, counts = each.job, each.job.counts(params)
+        slices = [part for row in each.slices for part in row]
+        sizes = [tile.tokens for tile in job.tiles for _ in range(counts.slices)]
+        events["dense job" if job.dense else "concentrated job"] += 1
+        events["partial tile"] += sum(tile.tokens < params.m_tile for tile in job.tiles)
+        events["full tile"] += sum(tile.tokens == params.m_tile for tile in job.tiles)
+        events["text tile"] += sum(not tile.image.any() for tile in job.tiles)
+        events["p = 1"] += sum(part.p == 1 for part in slices)
+        events["p = m_t > 1"] += sum(part.p == size > 1 for part, size in zip(slices, sizes, strict=True))
+        events["K not a multiple of V"] += job.k % params.vector > 0
+        events["N not a multiple of C"] += job.n % params.cols > 0
+        events["N not a multiple of V"] += job.n % params.vector > 0
+        events["rows skipped"] += counts.last_rows < params.row_passes
+        events["columns skipped"] += counts.last_cols < params.col_passes
+        events["several slices"] += counts.slices > 1
+        events["match"] += sum(part.matched for row in made.result for part in row)
+        events["all-zero vector"] += sum(part.zeros for row in made.result for part in row)
+        events["chain"] += _chains(made)
+    return events
+
+
+def _chains(made: Program) -> int:
+    """Groups of three tokens or more: a match of a match, or several of one."""
+    return sum(int((np.bincount(part.index_map) > 2).sum()) for row in made.result for part in row)

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole core, bit for bit: jobs back to back under every kind of stall, resets in mid-job, faulty jobs, counters."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.random import Generator
+
+from focus_rtl.golden.core import Slice
+from focus_rtl.golden.job import Grid, Job, Tile, tiles_of
+from focus_rtl.golden.params import Parameters
+from focus_rtl.hdl import layouts
+from focus_rtl.verif.bench.program import INPUTS, OUTPUTS, Program, program, rejected
+from focus_rtl.verif.bench.scoreboard import Mismatch
+from focus_rtl.verif.bench.streams import ALWAYS, Stall
+from focus_rtl.verif.core.jobs import core_job, events_of, random_core_job
+from focus_rtl.verif.core.run import CoreJob, CoreRun, run_core_jobs, run_programs
+from focus_rtl.verif.golden.cases import make_params
+
+TINY = make_params(grid_max=(8, 4, 4), k_max=64, n_max=64, tokens_max=256, psum_banks=2, matcher_lanes=4)
+WIDE = make_params(rows=2, cols=4, vector=8, m_tile=32, grid_max=(8, 6, 6), scatter_lanes=2, psum_banks=4,
+                   scatter_lookahead=4, matchers=2, matcher_lanes=2, pe_depth=2)
+BOTH = pytest.mark.parametrize("params", [TINY, WIDE], ids=["tiny", "wide"])
+
+STALLS = (ALWAYS, Stall(0.3), Stall(0.05, burst=20), Stall(0.6, burst=2), Stall(0.2, lazy=True))
+ERRORS = layouts.ERRORS
+
+
+def _programs(params: Parameters, jobs: list[CoreJob]) -> list[Program]:
+    return [program(params, each.job, each.slices, each.weights, number) for number, each in enumerate(jobs)]
+
+
+def _clean(run: CoreRun) -> None:
+    """Everything was compared, and no job ended with an error that it should not have."""
+    assert run.compared == run.expected == sum(each.words for each in run.programs) > 0
+    assert [report.error for report in run.jobs] == [each.status["error"] for each in run.programs]
+
+
+@BOTH
+def test_jobs_back_to_back_under_every_stall(params: Parameters, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    jobs = [[random_core_job(rng, params) for _ in range(6)] for _ in STALLS]
+    run = run_programs(params, [_programs(params, batch) for batch in jobs], seed=seed, stall=STALLS)
+    _clean(run)
+    events = events_of(params, run.programs, [each for batch in jobs for each in batch])
+    events.update({name: sum(report.counters[name] for report in run.jobs) for name in layouts.COUNTERS})
+    events.update({f"stall on {name}": cycles for name, cycles in run.stalled.items()})
+    print(f"seed {seed}: {run.compared} words, {dict(sorted(events.items()))}")
+    wanted = ["dense job", "concentrated job", "partial tile", "full tile", "p = 1", "p = m_t > 1", "match", "chain",
+              "K not a multiple of V", "N not a multiple of C", "rows skipped", "columns skipped", "all-zero vector",
+              "stall_input", "stall_psum", "stall_output", "scatter_chases", "scatter_hazards"]
+    wanted += ["scatter_conflicts"] if params.scatter_lanes > 1 else []
+    assert [name for name in wanted + [f"stall on {name}" for name in INPUTS + OUTPUTS] if not events[name]] == []
+
+
+@BOTH
+def test_each_stream_may_lag_behind_all_others(params: Parameters, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    names = INPUTS + OUTPUTS
+    batches = [_programs(params, [random_core_job(rng, params, tokens=24, slices=2, vectors=2) for _ in range(2)])
+               for _ in names]
+    run = run_programs(params, batches, seed=seed, stall=[{name: Stall(1.0, burst=30)} for name in names])
+    _clean(run)
+    assert [name for name in names if not run.stalled[name]] == []
+
+
+@BOTH
+def test_reset_in_mid_job(params: Parameters, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    cuts = [int(cut) for cut in rng.integers(5, 400, 6)]
+    batches, cut_after = [], {}
+    for cut in cuts:
+        cut_after[len(batches)] = cut
+        batches += [_programs(params, [random_core_job(rng, params) for _ in range(3)]),
+                    _programs(params, [random_core_job(rng, params, tokens=20)])]
+    run = run_programs(params, batches, seed=seed, stall=Stall(0.1), cut_after=cut_after)
+    assert len(run.programs) == len(cuts) and run.compared >= run.expected > 0
+    for number, cut in enumerate(cuts):
+        assert run.cycles[2 * number] == cut, "a batch ended before its reset: it has to be cut in mid-job"
+
+
+def _small(params: Parameters, rng: Generator, dense: bool = False) -> CoreJob:
+    grid = Grid(2, 3, 3)
+    v = params.vector
+    job = Job(2 * v, v, tiles_of(grid, min(params.m_tile, 8)), 3, 3, 0.7, dense=dense)
+    return core_job(rng, params, job, "gather")
+
+
+LIMITS: dict[str, Callable[[Parameters], int]] = {
+    "tiles": lambda p: p.tokens_max, "slices": lambda p: -(-p.k_max // p.vector), "last_rows": lambda p: p.row_passes,
+    "vectors": lambda p: -(-p.n_max // p.vector), "last_cols": lambda p: p.col_passes, "last_lanes": lambda p: p.vector,
+    "height": lambda p: p.grid_max[1], "width": lambda p: p.grid_max[2]}
+
+
+def _field(name: str, value: int) -> Callable[[dict[str, int]], dict[str, int]]:
+    return lambda fields: fields | {name: value}
+
+
+@BOTH
+def test_bad_counts_end_a_job_at_once(params: Parameters, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    batch, layout = [], layouts.job(params)
+    for name, limit in LIMITS.items():
+        good = _small(params, rng)
+        for value in (0, limit(params) + 1):
+            if value < 1 << layout[name].width:
+                batch.append(rejected(params, good.job, _field(name, value)))
+        batch += _programs(params, [good])
+    run = run_programs(params, [batch], seed=seed, stall=Stall(0.2))
+    _clean(run)
+    errors = Counter(report.error for report in run.jobs)
+    assert errors[ERRORS["JOB"]] >= 2 * len(LIMITS) - 2 and errors[ERRORS["OK"]] == len(LIMITS)
+
+
+@BOTH
+def test_bad_tile_stops_the_core_until_reset(params: Parameters, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    batches = []
+    for tokens in (0, params.m_tile + 1):
+        good = _small(params, rng)
+        batches += [[rejected(params, good.job, tokens=tokens)], _programs(params, [good])]
+    run = run_programs(params, batches, seed=seed)
+    _clean(run)
+    assert [report.error for report in run.jobs] == [ERRORS["TILE"], ERRORS["OK"]] * 2
+
+
+def _with_slice(job: CoreJob, tile: int, k: int, part: Slice) -> CoreJob:
+    slices = [list(row) for row in job.slices]
+    slices[tile][k] = part
+    return replace(job, slices=slices)
+
+
+@BOTH
+def test_bad_slices_and_indices_are_told_and_survived(params: Parameters, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    jobs: list[CoreJob] = []
+    for surplus in (1, params.m_tile):  # beyond the tokens, and beyond the buffer
+        good = _small(params, rng)
+        part, tokens = good.slices[1][0], good.job.tiles[1].tokens
+        many = np.resize(part.vectors, (tokens + surplus, params.vector))
+        jobs += [_with_slice(good, 1, 0, Slice(many, part.index_map)), good]
+    dense = _small(params, rng, dense=True)
+    jobs += [_with_slice(dense, 0, 1, Slice(dense.slices[0][1].vectors[:-1], dense.slices[0][1].index_map)), dense]
+    for index in (1, 0):  # behind the last vector; the largest that there is
+        good = _small(params, rng)
+        part = good.slices[0][1]
+        bad = part.index_map.copy()
+        bad[3] = part.p if index and part.p < params.m_tile else params.m_tile - 1
+        jobs += [_with_slice(good, 0, 1, Slice(part.vectors, bad)), good]
+    run = run_core_jobs(params, jobs, seed=seed, stall=Stall(0.2))
+    _clean(run)
+    expected = [ERRORS[name] for name in ("SLICE", "SLICE", "SLICE", "INDEX", "INDEX")]
+    assert [report.error for report in run.jobs] == [error for pair in zip(expected, [0] * 5, strict=True)
+                                                     for error in pair]
+
+
+@BOTH
+def test_a_concentrated_job_takes_fewer_cycles(params: Parameters, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    v, m = params.vector, params.m_tile
+    positions = np.zeros((m, 4), np.int32)
+    dense = Job(4 * v, 2 * v, [Tile(positions)] * 4, 1, 1, 0.9, dense=True)
+    full, few = core_job(rng, params, dense), core_job(rng, params, replace(dense, dense=False), "one")
+    run = run_core_jobs(params, [full, few], seed=seed)
+    _clean(run)
+    for report in run.jobs:
+        print(f"{report.ideal_cycles} ideal, counters {report.counters}")
+    cycles = [report.counters["cycles"] for report in run.jobs]
+    assert run.jobs[1].ideal_cycles * m == run.jobs[0].ideal_cycles
+    assert cycles[1] < cycles[0] and cycles[0] < 1.25 * run.jobs[0].ideal_cycles + 50 * params.pe_depth + m
+
+
+@BOTH
+def test_a_wrong_word_is_told_in_the_users_terms(params: Parameters, seed: int) -> None:
+    """The scoreboard itself: a changed bit in the expectation is found, and the message says where."""
+    job = _small(params, np.random.default_rng(seed))
+    for stream in ("outputs", "out_maps", "summary"):
+        made = _programs(params, [job])
+        made[0].expected[stream][-1] ^= 1
+        with pytest.raises(Mismatch, match=rf"job 0: {stream}\[\d+\] in cycle \d+: tile \d+, output vector \d+.*expected"):
+            run_programs(params, [made], seed=seed)

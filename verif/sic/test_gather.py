@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Gather: every vector, index and count as the golden model says, whatever the tile, the stalls and the build."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pytest
+from amaranth.lib.data import StructLayout
+from numpy.typing import NDArray
+
+from focus_rtl.golden.job import Grid, Job, Tile, tiles_of
+from focus_rtl.golden.params import Parameters
+from focus_rtl.golden.sic.gather import gather
+from focus_rtl.golden.sic.layouter import inside, windows
+from focus_rtl.hdl.layouts import gather_order, index_beat, position, summary, vector_beat
+from focus_rtl.hdl.sic.gather import Gather
+from focus_rtl.verif.bench.runner import simulate
+from focus_rtl.verif.bench.session import bench_test, config, seed
+from focus_rtl.verif.bench.streams import ALWAYS, Bench, Stall
+from focus_rtl.verif.golden.cases import make_params, random_tile, rough_vectors, smooth_video
+from focus_rtl.verif.oracles import brute
+
+CONFIGURATIONS: dict[str, dict[str, Any]] = {
+    "one": {"matchers": 1, "vector": 16, "matcher_lanes": 16, "m_tile": 64, "grid_max": (8, 14, 14), "pe_depth": 2},
+    "serial": {"matchers": 1, "vector": 12, "matcher_lanes": 1, "m_tile": 16, "grid_max": (4, 5, 3), "pe_depth": 4},
+    "two": {"matchers": 2, "vector": 6, "matcher_lanes": 2, "m_tile": 32, "grid_max": (4, 4, 7), "pe_depth": 3},
+    "four": {"matchers": 4, "vector": 8, "matcher_lanes": 4, "m_tile": 32, "grid_max": (4, 6, 6), "pe_depth": 1},
+    "seven": {"matchers": 7, "vector": 4, "matcher_lanes": 4, "m_tile": 64, "grid_max": (8, 8, 8), "pe_depth": 1},
+}
+EVENTS = {
+    "text", "outside", "key nan", "key inf", "key zero", "unsound neighbour first", "unsound neighbour later",
+    "negative", "tie", "no candidate", "match", "at threshold", "below threshold", "chain", "dense", "masked",
+    "one token", "full tile", "one unique", "all unique", "one row", "one column", "odd sides", "threshold changed",
+    "previous matched",
+}
+STREAMS = ("orders", "vectors", "positions", "outputs", "out_maps", "summary")
+STALLS: dict[str, dict[str, Stall]] = {
+    "never": {},
+    "often": dict.fromkeys(STREAMS, Stall(0.5)),
+    "bursts": dict.fromkeys(STREAMS, Stall(0.03, burst=40)),
+    "outputs slow": {"outputs": Stall(0.8, burst=4)},
+    "maps slow": {"out_maps": Stall(0.7, burst=12)},
+    "summary slow, lazy": {"summary": Stall(0.9, burst=40, lazy=True), "outputs": Stall(lazy=True),
+                           "out_maps": Stall(lazy=True)},
+    "inputs slow": {"orders": Stall(0.5, burst=30), "vectors": Stall(0.3), "positions": Stall(0.3, burst=5)},
+}
+Case = tuple[Job, NDArray[np.uint16]]
+
+
+def parameters() -> Parameters:
+    """The configuration that this simulation was built with."""
+    fields = {name: tuple(value) if isinstance(value, list) else value for name, value in config()["params"].items()}
+    return Parameters(**fields)
+
+
+def pack(layout: StructLayout, **values: int) -> int:
+    """The word of a payload, first field low."""
+    assert set(values) == set(layout.members)
+    return sum((value & (1 << layout[name].width) - 1) << layout[name].offset for name, value in values.items())
+
+
+def joined(vector: Iterable[int]) -> int:
+    """Elements -> word, lane 0 low."""
+    return sum(int(element) << 16 * lane for lane, element in enumerate(vector))
+
+
+def _vectors(rng: np.random.Generator, tile: Tile, v: int, sides: tuple[int, int]) -> NDArray[np.uint16]:
+    kind = int(rng.choice(6, p=(0.5, 0.3, 0.05, 0.05, 0.05, 0.05)))
+    if kind == 0:
+        return rough_vectors(rng, tile.tokens, v)
+    if kind == 1:
+        video = smooth_video(rng, Grid(4, *sides), v).reshape(4, *sides, v)
+        _, frame, row, column = tile.positions.T
+        return video[frame % 4, np.minimum(row, sides[0] - 1), np.minimum(column, sides[1] - 1)]
+    if kind == 2:
+        return np.broadcast_to(rough_vectors(rng, 1, v), (tile.tokens, v)).copy()  # all identical
+    if kind == 3:
+        return np.where(rng.random((tile.tokens, v)) < 0.5, 0x8000, 0).astype(np.uint16)  # all zero
+    if kind == 4:
+        signs = np.where(np.arange(tile.tokens) % 2, 0x8000, 0).astype(np.uint16)
+        return np.full((tile.tokens, v), 0x3C00, dtype=np.uint16) ^ signs[:, None]  # opposite to the one before
+    return rng.normal(size=(tile.tokens, v)).astype(np.float16).view(np.uint16)
+
+
+def _tile(rng: np.random.Generator, p: Parameters) -> tuple[Tile, int, int]:
+    height, width = (int(rng.integers(1, side + 1)) for side in p.grid_max[1:])
+    shape = int(rng.integers(5))
+    height, width = {0: (1, width), 1: (height, 1)}.get(shape, (height, width))
+    if rng.random() < 0.3:
+        return random_tile(rng, int(rng.integers(1, p.m_tile + 1)), height, width), height, width
+    grid = Grid(int(rng.integers(1, 5)), height, width)
+    retained = rng.random(grid.tokens) < rng.choice((0.5, 1.0))
+    retained[0] = True
+    tiles = tiles_of(grid, p.m_tile, retained, text_tokens=int(rng.integers(0, 4)))
+    return tiles[int(rng.integers(len(tiles)))], height, width
+
+
+def random_cases(rng: np.random.Generator, p: Parameters, count: int) -> list[Case]:
+    """`count` tiles, each with a job of its own."""
+    cases: list[Case] = []
+    threshold = 0.9
+    for _ in range(count):
+        tile, height, width = _tile(rng, p)
+        if rng.random() < 0.5:
+            threshold = float(rng.choice((0.0, 0.3, 0.5, 0.9, 0.95, 0.999, 1.0)))
+        mask = 0x7F if rng.random() < 0.7 else int(rng.integers(0x80))
+        job = Job(p.vector, p.vector, (tile,), height, width, threshold, mask, dense=bool(rng.random() < 0.1))
+        cases.append((job, _vectors(rng, tile, p.vector, (height, width))))
+    return cases
+
+
+def named_cases(p: Parameters) -> list[Case]:
+    """Tiles that random ones may miss: a tie, equality with the threshold, chains, one token, a full tile."""
+    one, two = 0x3C00, 0x4000
+    unit = (np.eye(p.vector, dtype=np.float16)).view(np.uint16)
+    four = np.where(np.arange(p.vector) < 4, one, 0).astype(np.uint16)
+    corner = Tile(np.array([(1, 0, 0, 1), (1, 0, 1, 0), (1, 0, 1, 1)]))
+    below = float(np.nextafter(np.float32(0.5), np.float32(0)))
+
+    def line(vectors: NDArray[np.uint16], threshold: float) -> Case:
+        steps = np.arange(len(vectors))
+        tile = Tile(np.stack((steps * 0 + 1, steps, steps * 0, steps * 0), axis=1))
+        return Job(p.vector, p.vector, (tile,), 1, 1, threshold), vectors
+
+    def tie(rows: list[NDArray[np.uint16]]) -> Case:
+        return Job(p.vector, p.vector, (corner,), 2, 2, 0.5), np.array(rows)
+
+    full = tiles_of(Grid(p.grid_max[0], *p.grid_max[1:]), p.m_tile)[0]
+    same = np.full((full.tokens, p.vector), two, dtype=np.uint16)
+    turning = np.array([[0x3C00, bend] + [0] * (p.vector - 2) for bend in (0, 0x3400, 0x3800, 0x3A00)], dtype=np.uint16)
+    return [
+        line(np.array([four, unit[0]]), 0.5), line(np.array([four, unit[0]]), below),
+        tie([unit[0], unit[1], unit[0] | unit[1]]), tie([unit[1], unit[0], unit[0] | unit[1]]),
+        line(turning, 0.95), line(turning[:1], 0.95), line(turning[[0, 3]], 0.95),
+        (Job(p.vector, p.vector, (full,), *p.grid_max[1:], 0.9), same),
+        (Job(p.vector, p.vector, (full,), *p.grid_max[1:], 0.9, dense=True), same),
+    ]
+
+
+def _events(case: Case, before: Job | None, p: Parameters) -> tuple[Counter[str], int]:
+    """What a tile is there for, and how many words come out of it; the brute force says what happened inside."""
+    job, vectors = case
+    tile, = job.tiles
+    told = brute.gather(vectors.tolist(), [tuple(place) for place in tile.positions.tolist()], job)
+    unique = len(told.unique)
+    window = windows(tile, job.height, job.width)
+    happened = {
+        "dense": job.dense, "masked": job.mask != 0x7F, "one token": tile.tokens == 1,
+        "full tile": tile.tokens == p.m_tile,
+        "one unique": unique == 1 < tile.tokens, "all unique": 1 < unique == tile.tokens,
+        "one row": job.height == 1 < job.width, "one column": job.width == 1 < job.height,
+        "odd sides": job.height % 2 and job.width % 2,
+        "threshold changed": before is not None and before.t2 != job.t2,
+        "previous matched": bool((window[1:] == np.arange(tile.tokens - 1)[:, None]).any()) and unique == 1,
+    }
+    return told.events + Counter(name for name, seen in happened.items() if seen), unique + tile.tokens + 1
+
+
+class Run:
+    """One pass of some tiles through the device: what goes in, what has to come out."""
+
+    def __init__(self, bench: Bench, p: Parameters, cases: list[Case], stalls: dict[str, Stall]) -> None:
+        self.bench = bench
+        words: dict[str, list[int]] = {name: [] for name in STREAMS}
+        for job, vectors in cases:
+            tile, = job.tiles
+            words["orders"].append(pack(gather_order(p), tokens=tile.tokens, height=job.height, width=job.width,
+                                        t2=job.t2, mask=job.mask, dense=int(job.dense)))
+            words["vectors"] += [joined(vector) for vector in vectors]
+            words["positions"] += [pack(position(p), image=image, frame=frame, row=row, column=column)
+                                   for image, frame, row, column in tile.positions.tolist()]
+            want = gather(vectors, tile, job.height, job.width, job.t2, job.mask, job.dense)
+            words["outputs"] += [joined(vector) | (number == want.p - 1) << vector_beat(p)["last"].offset
+                                 for number, vector in enumerate(want.unique)]
+            words["out_maps"] += [pack(index_beat(p), index=index, last=int(number == tile.tokens - 1))
+                                  for number, index in enumerate(want.index_map.tolist())]
+            words["summary"].append(pack(summary(p), unique=want.p, zeros=want.zeros))
+        self.words = words
+        for name in STREAMS[:3]:
+            bench.source(name, words[name], stalls.get(name, ALWAYS))
+        for name in STREAMS[3:]:
+            bench.sink(name, len(words[name]), stalls.get(name, ALWAYS))
+
+    async def compare(self) -> int:
+        """Run to the end; returns the words compared."""
+        await self.bench.run()
+        for name in STREAMS[3:]:
+            got, want = self.bench.sinks[name].words, self.words[name]
+            pairs = zip(got, want, strict=True)
+            first = next((number for number, (a, b) in enumerate(pairs) if a != b), None)
+            assert first is None, f"{name}: word {first}: got {got[first]:#x}, expected {want[first]:#x}"
+        return sum(len(self.words[name]) for name in STREAMS[3:])
+
+
+@bench_test
+async def gathers_as_the_model(dut: Any) -> dict[str, Any]:
+    p, rng, bench = parameters(), np.random.default_rng(seed()), Bench(dut, seed())
+    await bench.reset()
+    events: Counter[str] = Counter()
+    compared = expected = 0
+    before = None
+    for name, stalls in STALLS.items():
+        cases = random_cases(rng, p, config()["tiles"]) + named_cases(p)
+        cases = [cases[place] for place in rng.permutation(len(cases))]
+        for case in cases:
+            seen, words = _events(case, before, p)
+            events, expected, before = events + seen, expected + words, case[0]
+        compared += await Run(bench, p, cases, stalls).compare()
+        events[f"stalls: {name}"] += 1
+    assert compared == expected, f"{compared} words compared, {expected} expected"
+    return {"compared": compared, "events": dict(events)}
+
+
+@bench_test
+async def starts_afresh_after_a_reset(dut: Any) -> dict[str, Any]:
+    p, rng, bench = parameters(), np.random.default_rng(seed()), Bench(dut, seed())
+    compared = 0
+    for _ in range(4):
+        await bench.reset()
+        Run(bench, p, random_cases(rng, p, 4), {"outputs": Stall(0.5)})
+        await bench.run(limit=int(rng.integers(5, 60)))
+        await bench.reset()
+        compared += await Run(bench, p, random_cases(rng, p, 2), {}).compare()
+    return {"compared": compared}
+
+
+def costs(p: Parameters, job: Job, vectors: NDArray[np.uint16]) -> list[int]:
+    """Cycles of each vector's slots: rounds with something to do, V / lanes cycles each; 1 if it only passes."""
+    tile, = job.tiles
+    units = 8 if p.matchers == 7 else p.matchers
+    zero = ((vectors & 0x7FFF) == 0).all(axis=1)
+    window = windows(tile, job.height, job.width)
+    cycles = []
+    for token, (image, *place) in enumerate(tile.positions.tolist()):
+        slots = {0} | {number + 1 for number, other in enumerate(window[token].tolist())
+                       if other >= 0 and not zero[other] and job.mask >> number & 1}
+        entered = image and inside((place[0], place[1], place[2]), job.height, job.width)
+        passes = job.dense or zero[token] or not entered
+        cycles.append(1 if passes else len({slot // units for slot in slots}) * (p.vector // p.matcher_lanes))
+    return cycles
+
+
+@bench_test
+async def keeps_its_rate_and_latency(dut: Any) -> dict[str, Any]:
+    """Nothing stalls: every vector takes the cycles of its own slots, and no cycle more."""
+    p, rng, bench = parameters(), np.random.default_rng(seed()), Bench(dut, seed())
+    await bench.reset()
+    height, width = (min(side, 4) for side in p.grid_max[1:])
+    tile = tiles_of(Grid(4, height, width), p.m_tile)[0]
+    vectors = rng.normal(size=(tile.tokens, p.vector)).astype(np.float16).view(np.uint16)
+    job = Job(p.vector, p.vector, (tile,), height, width, 0.999)
+    compared = await Run(bench, p, [(job, vectors)] * 3, {}).compare()
+    fetched = bench.sources["vectors"].cycles
+    want = costs(p, job, vectors)
+    for start in range(0, len(fetched), tile.tokens):
+        got = np.diff(fetched[start:start + tile.tokens]).tolist()
+        assert got == want[:-1], f"cycles per vector: {got}, expected {want[:-1]}"
+        if start:
+            between = fetched[start] - fetched[start - 1]
+            assert between == max(want[-1], config()["between"]), f"{between} cycles between two tiles"
+    latency = bench.sinks["out_maps"].cycles[0] - fetched[0]
+    assert latency == config()["latency"], f"latency {latency}, stated {config()['latency']}"
+    return {"compared": compared, "latency": latency, "full": max(want), "mean": float(np.mean(want))}
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_gather(name: str, seed: int) -> None:
+    p = make_params(rows=1, cols=1, **CONFIGURATIONS[name])
+    unit = Gather(p)
+    told = {"params": p.to_dict(), "tiles": 40, "latency": unit.latency, "between": unit.between}
+    result = simulate(unit, __name__, config=told, seed=seed)
+    found = result["tests"]["gathers_as_the_model"]
+    print(f"{name}: {result['compared']} words, {result['tests']['keeps_its_rate_and_latency']}, {found['events']}")
+    missing = {event for event in EVENTS | {f"stalls: {stall}" for stall in STALLS} if not found["events"].get(event)}
+    assert not missing
+    assert found["compared"] > 40 * len(STALLS) * 10
