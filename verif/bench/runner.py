@@ -6,10 +6,14 @@
     result["tests"]["passes"]         # what the coroutine `passes` returned
 """
 
+import itertools
 import json
 import random
+import re
+import shutil
 import subprocess
 import tempfile
+import textwrap
 import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Sequence
@@ -97,7 +101,7 @@ def run(design: EmittedDesign, built: Built, module: str, *, testcase: str | Seq
         return result
     finally:
         if not keep:
-            _remove(folder)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _execute(folder: Path, design: EmittedDesign, built: Built, module: str, testcase: str | Sequence[str] | None,
@@ -163,16 +167,11 @@ def _collect(folder: Path, module: str, seed: int, log: str) -> dict[str, Any]:
 
 
 def _failure(what: str, module: str, seed: int, log: str) -> SimulationError:
-    """The error, with the assertion's own words first: they name the divergence and how to replay it."""
+    """The error with the words of the first assertion that failed (they name divergence and replay), else the log's end."""
     lines = log.strip().splitlines()
-    start = next((number for number, line in enumerate(lines) if "AssertionError:" in line or "Error: " in line), None)
-    tail = lines[-40:] if start is None else lines[start:start + 40]
+    start = next((number for number, line in enumerate(lines) if re.match(r"\s*\w*(Error|Starved|Mismatch): ", line)), None)
+    tail = lines[-30:]
+    if start is not None:
+        rest = itertools.takewhile(lambda line: not re.match(r"\s*[\d.-]+ns ", line), lines[start:start + 40])
+        tail = textwrap.dedent("\n".join(rest)).splitlines()
     return SimulationError("\n".join([f"simulation of {module} {what} (seed {seed})", *tail]))
-
-
-def _remove(folder: Path) -> None:
-    for file in sorted(folder.rglob("*"), reverse=True):
-        file.rmdir() if file.is_dir() else file.unlink()
-    folder.rmdir()
-
-

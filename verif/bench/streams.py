@@ -23,7 +23,7 @@ from typing import Any
 
 from cocotb.triggers import Timer
 
-__all__ = ["ALWAYS", "Bench", "ProtocolError", "Sink", "Source", "Stall", "Starved"]
+__all__ = ["ALWAYS", "NEVER", "Bench", "ProtocolError", "Sink", "Source", "Stall", "Starved"]
 
 DEPOSIT = 0  # cocotb's action for an ordinary write
 PROBE_EVERY = 61  # cycles between two probes of ready -> valid; a prime, so that it meets every phase of a loop
@@ -39,7 +39,7 @@ class Starved(AssertionError):
 
 @dataclass(frozen=True)
 class Stall:
-    """When a side of a stream pauses: before each word with `probability`, for 1 to `burst` cycles.
+    """When a side of a stream pauses: with `probability`, for 1 to `burst` cycles; then it goes for a cycle at least.
 
     lazy : (sinks) ready only in the cycle after valid was seen: a device whose valid waits for ready never moves.
     """
@@ -50,6 +50,7 @@ class Stall:
 
 
 ALWAYS = Stall()
+NEVER = Stall(1.0, burst=1 << 62)
 
 
 class _Port:
@@ -87,24 +88,31 @@ class _Stream:
         valid = find("valid")
         if valid is None:
             raise ValueError(f"the device has no stream {name}: no port {name}_valid")
-        self.bench, self.name, self.stall = bench, name, stall
+        self.bench, self.name = bench, name
+        self.stall = stall
         self.valid_port, self.ready_port = valid, find("ready")
         self.payload_port, self.last_port = find("payload"), find("last")
         self.payload_width = self.payload_port.width if self.payload_port else 0
         self.stalled_cycles = 0
-        self._pause = 0
         self._random = random.Random(f"{bench.seed}/{name}")
 
     def _pausing(self) -> bool:
         """One decision per cycle: whether this side pauses now."""
-        stall = self.stall
-        if self._pause == 0 and stall.probability and self._random.random() < stall.probability:
-            self._pause = self._random.randint(1, stall.burst)
         if self._pause:
-            self._pause -= 1
-            self.stalled_cycles += 1
-            return True
-        return False
+            self._pause -= 1  # at 0 it goes, without a new decision
+        elif self._probability and self._random.random() < self._probability:
+            self._pause = self._random.randint(1, self._stall.burst)
+        self.stalled_cycles += self._pause > 0
+        return self._pause > 0
+
+    @property
+    def stall(self) -> Stall:
+        """When this side pauses; a new one ends the pause in progress."""
+        return self._stall
+
+    @stall.setter
+    def stall(self, stall: Stall) -> None:
+        self._stall, self._probability, self._pause = stall, stall.probability, 0
 
 
 class Source(_Stream):
@@ -186,7 +194,7 @@ class Sink(_Stream):
 
     def drive(self) -> None:
         """Be ready, or pause."""
-        ready = not self._pausing() and (self._seen or not self.stall.lazy)
+        ready = not self._pausing() and (self._seen or not self._stall.lazy)
         if ready != self.ready and self.ready_port:
             self.ready_port.write(int(ready))
         self.ready = ready

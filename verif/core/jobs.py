@@ -15,7 +15,7 @@ from focus_rtl.verif.bench.program import Program
 from focus_rtl.verif.core.run import CoreJob
 from focus_rtl.verif.golden.cases import rough_vectors, weights_like
 
-__all__ = ["core_job", "events_of", "random_core_job", "random_grid", "random_slice", "random_tiles"]
+__all__ = ["core_job", "events_of", "hurried_job", "random_core_job", "random_grid", "random_slice", "random_tiles"]
 
 SLICE_KINDS = ("one", "full", "any", "runs")
 
@@ -83,10 +83,11 @@ def _length(rng: Generator, step: int, most: int) -> int:
     return int(rng.integers(1, most + 1))
 
 
-def random_core_job(rng: Generator, params: Parameters, tokens: int = 40, slices: int = 3, vectors: int = 3) -> CoreJob:
+def random_core_job(rng: Generator, params: Parameters, tokens: int = 40, slices: int = 3, vectors: int = 3,
+                    dense: bool | None = None, kind: str | None = None) -> CoreJob:
     """A job of about `tokens` tokens, at most `slices` k-slices and `vectors` output vectors.
 
-    One job in six is dense.
+    dense : or else one job in six.  kind : of the data, see `core_job`; or else any.
     """
     v = params.vector
     k = _length(rng, v, min(params.k_max, slices * v))
@@ -94,8 +95,14 @@ def random_core_job(rng: Generator, params: Parameters, tokens: int = 40, slices
     grid = random_grid(rng, params, tokens)
     mask = ALL_CANDIDATES if rng.random() < 0.6 else int(rng.integers(0, ALL_CANDIDATES + 1))
     job = Job(k, n, random_tiles(rng, params, grid), grid.height, grid.width,
-              float(rng.choice((0.0, 0.5, 0.7, 0.9, 1.0))), mask, dense=bool(rng.random() < 1 / 6))
-    return core_job(rng, params, job, str(rng.choice(("gather", "mixed", "gather", "runs"))))
+              float(rng.choice((0.0, 0.5, 0.7, 0.9, 1.0))), mask, bool(rng.random() < 1 / 6) if dense is None else dense)
+    return core_job(rng, params, job, kind or str(rng.choice(("gather", "mixed", "gather", "runs"))))
+
+
+def hurried_job(rng: Generator, params: Parameters) -> CoreJob:
+    """Tiles of one token and one column pass: the same accumulator is wanted again as soon as it can be (hazards)."""
+    tiles = [Tile(np.zeros((1, 4), np.int32))] * 6
+    return core_job(rng, params, Job(min(4 * params.vector, params.k_max), 1, tiles, 1, 1, 0.5), "one")
 
 
 def events_of(params: Parameters, programs: Sequence[Program], jobs: Sequence[CoreJob]) -> Counter[str]:

@@ -58,7 +58,7 @@ class JobReport:
 class CoreRun:
     """Everything equal: how many words, and what each job took.
 
-    cycles : from reset to the last word, per reset.  stalled : cycles that each side of a stream paused, by stream.
+    folder : of the build in the cache.  cycles : from reset to the last word, per reset.  stalled : cycles that each side of a stream paused, by stream.
     """
 
     jobs: list[JobReport]
@@ -70,6 +70,7 @@ class CoreRun:
     seconds_build: float
     seconds_run: float
     cached: bool
+    folder: Path
     waves: str | None = None
     programs: list[Program] = field(default_factory=list, repr=False)
 
@@ -133,7 +134,7 @@ def run_programs(params: Parameters, batches: Sequence[Sequence[Program]], *, se
         compared=sum(board.compared for board in boards), expected=sum(board.expected for batch, board in zip(
             batches, boards, strict=True) if any(batch is some for some, _ in whole)),
         cycles=[part.cycles for part in played], stalled=stalled, seed=seed, seconds_build=round(seconds, 3),
-        seconds_run=result["seconds_run"], cached=built.cached, waves=result.get("waves"),
+        seconds_run=result["seconds_run"], cached=built.cached, folder=built.folder, waves=result.get("waves"),
         programs=[each for batch, _ in whole for each in batch])
 
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""gen/tokens.py, report.py, picture.py, demo.py: tokens are as the docs say, differences are told, figures are right."""
+"""gen/tokens.py, report.py, picture.py, machine.py, demo.py: tokens are as the docs say, differences are told."""
 
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +13,10 @@ from PIL import Image
 
 from focus_rtl.gen import console, report
 from focus_rtl.gen.configuration import load, preset_names
-from focus_rtl.gen.demo import LayerRun, SimulationFailed, Simulator, compare, emitted, plan_of, run_demo, source_of
+from focus_rtl.gen.demo import plan_of, run_demo, source_of
+from focus_rtl.gen.emit import verilog_of
 from focus_rtl.gen.errors import CommandError, Exit, InputOutputError
+from focus_rtl.gen.machine import WAVE_CYCLES, LayerRun, SimulationFailed, Simulator, compare, emitted
 from focus_rtl.gen.picture import WIDTH, merged_share, picture_of, write_picture
 from focus_rtl.gen.report import Control, Findings, LayerFigures, Shares, histogram, print_report, stage, to_json
 from focus_rtl.gen.tokens import PATCH_DIMENSIONS, clip_tokens, layer_weights, orthonormal, patches_of
@@ -21,7 +24,9 @@ from focus_rtl.gen.video import PATCH, Clip, noise_clip, photo_clip
 from focus_rtl.golden.core import next_slices
 from focus_rtl.golden.params import Parameters
 from focus_rtl.hdl import layouts
-from focus_rtl.verif.bench.player import Played
+from focus_rtl.hdl.stream.skid import Skid
+from focus_rtl.verif.bench.build import Built
+from focus_rtl.verif.bench.player import Played, Segment
 from focus_rtl.verif.bench.program import INPUTS, OUTPUTS, Program, pack, program
 from focus_rtl.verif.bench.scoreboard import Received
 from focus_rtl.verif.gen.test_video import write_video
@@ -35,7 +40,7 @@ def cosines(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
 
 # --- tokens -------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("width", [1, 16, PATCH_DIMENSIONS, PATCH_DIMENSIONS + 5])
+@pytest.mark.parametrize("width", [1, 16, PATCH_DIMENSIONS + 5])
 def test_projection_is_orthonormal(width: int) -> None:
     basis = orthonormal(PATCH_DIMENSIONS, width, seed=3)
     assert basis.shape == (PATCH_DIMENSIONS, width)
@@ -143,7 +148,8 @@ def findings(vector: int = 16, noise: int = 3, **last_layer: int) -> Findings:
     layers = [layer("layer 1"), layer("layer 2", **last_layer)]
     return Findings("4 x 4", "ab" * 32, 7, "a clip", (8, 5, 5), 64, vector, 0.9, layers,
                     histogram(np.array([0.95, -0.5, 0.9, 1.0])), control,
-                    "tile 1, token 3" if last_layer else None, {"python": "3"}, {"simulate": 1.5}, 400, {"job": 3}, 0.25)
+                    "tile 1, token 3" if last_layer else None, {"python": "3"}, {"simulate": 1.5}, 400, {"job": 3},
+                    0.25)
 
 
 def test_histogram_puts_the_threshold_into_the_lower_bin() -> None:
@@ -382,6 +388,27 @@ def test_demo_on_faulty_hardware(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert document["mismatches"] == 1 and [layer["mismatches"] for layer in document["layers"]] == [0, 1]
     assert f"{stream}[0]" in document["first_divergence"] and "--preset tiny --seed 3" in document["first_divergence"]
     assert "First difference" in capsys.readouterr().out
+
+
+def test_waves_are_moved_here_and_nothing_stays_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                       capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "dump.vcd").write_text("waves")
+    limits = []
+
+    def fake_play(design: object, built: object, segments: list[Segment],
+                  **options: object) -> tuple[list[Played], dict[str, Any]]:
+        limits.append(segments[0].limit)
+        return [], {"waves": str(folder / "dump.vcd")}
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("focus_rtl.gen.machine.play", fake_play)
+    simulator = Simulator(TINY, 1, "again", waves=True)
+    simulator.design, simulator.built = verilog_of(Skid(1)), Built(tmp_path, "vcd", True)
+    simulator.record(tiny_program())
+    assert (tmp_path / "focus-demo.vcd").read_text() == "waves" and not folder.exists()
+    assert limits == [WAVE_CYCLES] and "focus-demo.vcd" in capsys.readouterr().out
 
 
 def test_files_that_cannot_be_written_are_refused_at_once(tmp_path: Path) -> None:

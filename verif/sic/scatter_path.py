@@ -22,7 +22,8 @@ class ScatterPath(Unit):
 
     Members
     -------
-    tiles, maps : as `MapBuffer`.  orders, psums : as `Scatter`.  out_orders, vectors : as `OutputBuffer`'s orders, vectors.
+    tiles, maps : as `MapBuffer`.  orders, psums : as `Scatter`.
+    out_orders, vectors : as `orders` and `vectors` of `OutputBuffer`.
     EVENTS : Out, as `Scatter`.
     """
 
@@ -39,6 +40,7 @@ class ScatterPath(Unit):
         }, p=p)
 
     def elaborate(self, platform: object) -> Module:
+        """The three units, joined as in `hdl/core.py`."""
         m = Module()
         maps, output = place(m, "maps_", MapBuffer(self.p)), place(m, "output", OutputBuffer(self.p))
         scatter = place(m, "scatter", self.scatter)

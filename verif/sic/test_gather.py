@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from amaranth import Module, Mux, Signal
 from amaranth.lib.data import StructLayout
+from amaranth.lib.memory import Memory
 from numpy.typing import NDArray
 
 from focus_rtl.golden.job import Grid, Job, Tile, tiles_of
@@ -15,6 +17,7 @@ from focus_rtl.golden.params import Parameters
 from focus_rtl.golden.sic.gather import gather
 from focus_rtl.golden.sic.layouter import inside, windows
 from focus_rtl.hdl.layouts import gather_order, index_beat, position, summary, vector_beat
+from focus_rtl.hdl.memory.ram import Ram
 from focus_rtl.hdl.sic.gather import Gather
 from focus_rtl.verif.bench.runner import simulate
 from focus_rtl.verif.bench.session import bench_test, config, seed
@@ -263,6 +266,22 @@ async def keeps_its_rate_and_latency(dut: Any) -> dict[str, Any]:
     latency = bench.sinks["out_maps"].cycles[0] - fetched[0]
     assert latency == config()["latency"], f"latency {latency}, stated {config()['latency']}"
     return {"compared": compared, "latency": latency, "full": max(want), "mean": float(np.mean(want))}
+
+
+def _touchy(ram: Ram, m: Module) -> None:
+    """A memory that inverts what is read in the cycle in which the same address is written."""
+    m.submodules.words = words = Memory(shape=ram.width, depth=max(ram.depth, 2), init=[])
+    write, read = words.write_port(), words.read_port()
+    clash = Signal()
+    with m.If(ram.r_en):
+        m.d.sync += clash.eq(ram.w_en & (ram.w_addr == ram.r_addr))
+    m.d.comb += [write.en.eq(ram.w_en), write.addr.eq(ram.w_addr), write.data.eq(ram.w_data), read.en.eq(ram.r_en),
+                 read.addr.eq(ram.r_addr), ram.r_data.eq(Mux(clash, ~read.data, read.data))]
+
+
+def test_no_memory_is_read_where_it_is_written(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    monkeypatch.setattr(Ram, "_inferred", _touchy)
+    test_gather("seven", seed)
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)

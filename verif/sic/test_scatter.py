@@ -43,8 +43,8 @@ def random_map(choice: np.random.Generator, tokens: int, count: int) -> NDArray[
 
 def random_psums(choice: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.uint32]:
     plain = choice.standard_normal(shape).astype(np.float32).view(np.uint32)
-    special = choice.choice(np.array([0, 0x80000000, 0x7F800000, 0xFF800000, 0x7FC00000, 1, 0x477FF000], np.uint32), shape)
-    return np.where(choice.random(shape) < 0.05, special, plain)
+    special = np.array([0, 0x80000000, 0x7F800000, 0xFF800000, 0x7FC00000, 1, 0x477FF000], np.uint32)
+    return np.where(choice.random(shape) < 0.05, choice.choice(special, shape), plain)
 
 
 @dataclass
@@ -75,8 +75,8 @@ class Work:
                 {"tokens": tokens, "cols": cols, "lanes": valid}).as_value().value)
             acc = np.zeros((tokens, p.vector), np.uint32)
             for piece in range(slices):
-                acc[:, :cols * p.cols] = self._slice(choice, acc[:, :cols * p.cols], piece == 0, piece == slices - 1, dense,
-                                                     bad_index)
+                computed = acc[:, :cols * p.cols]
+                computed[:] = self._slice(choice, computed, piece == 0, piece == slices - 1, dense, bad_index)
             out = leave(acc)
             out[:, valid:] = 0
             self.vectors += [pack(row, 16) for row in out]
@@ -135,7 +135,8 @@ async def equals_the_model(dut: Any) -> dict[str, Any]:
     choice, events = np.random.default_rng(seed()), count_events(bench)
     busy = Stall(0.4, burst=4)
     await bench.reset()
-    for stalls in ({}, {"psums": busy}, {"vectors": Stall(0.8, burst=60)}, {"maps": busy, "orders": busy, "out_orders": busy},
+    for stalls in ({}, {"psums": busy}, {"vectors": Stall(0.8, burst=60)},
+                   {"maps": busy, "orders": busy, "out_orders": busy},
                    {"tiles": busy, "maps": busy, "orders": busy, "psums": busy, "vectors": busy}):
         work = Work(p)
         for number in range(config()["tiles"]):

@@ -10,7 +10,7 @@ from focus_rtl.hdl.stream.fifo import Fifo
 from focus_rtl.hdl.stream.fork import Fork
 from focus_rtl.verif.bench.runner import simulate
 from focus_rtl.verif.bench.session import bench_test, config, seed
-from focus_rtl.verif.bench.streams import ALWAYS, Bench, Stall
+from focus_rtl.verif.bench.streams import ALWAYS, NEVER, Bench, Stall
 from focus_rtl.verif.stream.units import LATENCY, LINES, StreamUnits, width
 
 STALLS = {"never": ALWAYS, "often": Stall(0.5), "bursts": Stall(0.1, burst=12)}
@@ -73,7 +73,7 @@ async def holds_what_it_states(dut: Any) -> dict[str, Any]:
     bench, choice = Bench(dut, seed(), patience=30), random.Random(seed())
     words = {line: _words(line, 40, choice) for line in LINES}
     await bench.reset()
-    _connect(bench, words, ALWAYS, Stall(1.0))
+    _connect(bench, words, ALWAYS, NEVER)
     await bench.run(limit=25)
     for line in LINES:
         capacity = int(line[4:]) + 1 if line.startswith("fifo") else 2

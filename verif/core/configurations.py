@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random small configurations of the core, chosen so that few of them cover many values and pairs of values."""
+
+import functools
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.random import Generator
+
+from focus_rtl.golden.params import Parameters
+
+__all__ = ["EVERY", "NUMBERS", "PAIRED", "empty_bins", "plan", "value_bins"]
+
+VECTORS = (2, 4, 6, 8, 12, 16)
+MOST_UNITS = 40  # floating-point units that a small build may have
+
+EVERY: dict[str, tuple[int, ...]] = {
+    "scatter_lanes": (1, 2, 4), "matchers": (1, 2, 4, 7), "psum_banks": (1, 2, 4, 8, 16, 32),
+    "scatter_lookahead": (2, 4, 8, 16), "pe_depth": (1, 2, 3, 4)}
+"""Fields of which every legal value has to occur."""
+
+NUMBERS = ("rows", "cols", "vector", "m_tile", "frames", "height", "width", "k_max", "n_max", "tokens_max", "matcher_lanes")
+"""Fields of which at least three values have to occur."""
+
+RELATIONS = ("R != C", "R = C", "R < V", "R = V", "C < V", "C = V", "V no power of two")
+
+PAIRED = ("R", "C", "V/R", "S", "matchers")
+"""Every pair of values of two of these that fits a small build has to occur in a long campaign."""
+
+
+def _divisors(value: int) -> list[int]:
+    return [number for number in range(1, value + 1) if value % number == 0]
+
+
+def _units(rows: int, cols: int, lanes: int, matchers: int, matcher_lanes: int) -> int:
+    """Floating-point multipliers and adders, roughly."""
+    return rows * cols + lanes * cols + (8 if matchers == 7 else matchers) * matcher_lanes
+
+
+@functools.cache
+def _pairs_that_fit() -> frozenset[tuple[str, int, str, int]]:
+    """Every pair that some configuration within `MOST_UNITS` has."""
+    pairs: set[tuple[str, int, str, int]] = set()
+    for vector in VECTORS:
+        sides = _divisors(vector)
+        for rows, cols, lanes, matchers in itertools.product(sides, sides, EVERY["scatter_lanes"], EVERY["matchers"]):
+            if _units(rows, cols, lanes, matchers, 1) <= MOST_UNITS:
+                pairs |= set(_pairs({"R": rows, "C": cols, "V/R": vector // rows, "S": lanes, "matchers": matchers}))
+    return frozenset(pairs)
+
+
+def _pairs(values: dict[str, int]) -> Iterator[tuple[str, int, str, int]]:
+    for one, other in itertools.combinations(PAIRED, 2):
+        yield one, values[one], other, values[other]
+
+
+def _paired_values(p: Parameters) -> dict[str, int]:
+    return {"R": p.rows, "C": p.cols, "V/R": p.row_passes, "S": p.scatter_lanes, "matchers": p.matchers}
+
+
+def _random(rng: Generator) -> Parameters | None:
+    """A configuration, or None where the drawn values do not fit each other or are too large."""
+    def draw(values: Sequence[int]) -> int:
+        return int(rng.choice(values))
+
+    vector, m_tile = draw(VECTORS), draw((8, 8, 16, 16, 32, 64))
+    rows, cols = draw(_divisors(vector)), draw(_divisors(vector))
+    lanes, matchers = draw(EVERY["scatter_lanes"]), draw(EVERY["matchers"])
+    banks = draw(EVERY["psum_banks"])
+    matcher_lanes = draw([number for number in _divisors(vector) if number & (number - 1) == 0])
+    if not lanes <= banks <= m_tile // 2 or _units(rows, cols, lanes, matchers, matcher_lanes) > MOST_UNITS:
+        return None
+    return Parameters(
+        dtype="fp16", rows=rows, cols=cols, vector=vector, m_tile=m_tile, block=(2, 2, 2),
+        grid_max=(draw((1, 2, 5, 8, 64)), draw((1, 3, 4, 6, 9)), draw((1, 2, 4, 5, 7))),
+        k_max=vector * draw((3, 4, 7)) + draw((0, 1, 3)), n_max=vector * draw((3, 5)) + draw((0, 2)),
+        tokens_max=draw((128, 200, 513, 4096)), scatter_lanes=lanes, psum_banks=banks,
+        scatter_lookahead=draw(EVERY["scatter_lookahead"]), matchers=matchers, matcher_lanes=matcher_lanes,
+        pe_depth=draw(EVERY["pe_depth"]), representative="first", memories="inferred")
+
+
+def value_bins(p: Parameters) -> Iterator[str]:
+    """The bins that a configuration falls into."""
+    values = p.to_dict() | dict(zip(("frames", "height", "width"), p.grid_max, strict=True))
+    for name in (*EVERY, *NUMBERS):
+        yield f"{name} = {values[name]}"
+    relations = (p.rows != p.cols, p.rows == p.cols, p.rows < p.vector, p.rows == p.vector, p.cols < p.vector,
+                 p.cols == p.vector, p.vector & (p.vector - 1) != 0)
+    yield from (name for name, holds in zip(RELATIONS, relations, strict=True) if holds)
+    yield from (f"{one} = {a}, {other} = {b}" for one, a, other, b in _pairs(_paired_values(p)))
+
+
+def plan(seed: int, count: int) -> list[Parameters]:
+    """`count` distinct configurations; each is the one of several drawn ones that adds most to what is covered.
+
+    In a short campaign values count more than pairs of them.
+    """
+    rng = np.random.default_rng(seed)
+    chosen: dict[str, Parameters] = {}
+    missing = Counter({name: 100 for name in _wanted_values()} | {name: 1 for name in _wanted_pairs()})
+    seen: Counter[str] = Counter()
+    while len(chosen) < count:
+        best, gain = None, -1
+        for _ in range(60 if missing else 1):
+            p = _random(rng)
+            if p is None or p.sha256 in chosen:
+                continue
+            new = sum(missing[name] for name in value_bins(p)) + sum(30 for name in _numbers(p) if not seen[name])
+            if new > gain:
+                best, gain = p, new
+        if best is not None and (gain > 0 or not missing):
+            chosen[best.sha256] = best
+            seen.update(value_bins(best))
+            for name in value_bins(best):
+                missing.pop(name, None)
+    return list(chosen.values())
+
+
+def _numbers(p: Parameters) -> list[str]:
+    return [label for label in value_bins(p) if label.split(" = ")[0] in NUMBERS and "," not in label]
+
+
+def _wanted_values() -> list[str]:
+    return [f"{name} = {value}" for name, values in EVERY.items() for value in values] + list(RELATIONS)
+
+
+def _wanted_pairs() -> list[str]:
+    return [f"{one} = {a}, {other} = {b}" for one, a, other, b in sorted(_pairs_that_fit())]
+
+
+def empty_bins(configurations: Sequence[Parameters]) -> list[str]:
+    """What a campaign over these has missed: values and relations from 10 of them on, pairs from 150 on."""
+    bins = Counter(name for p in configurations for name in value_bins(p))
+    if len(configurations) < 10:
+        return []
+    empty = [label for label in _wanted_values() if not bins[label]]
+    for name in NUMBERS:
+        values = [label for label in bins if label.startswith(f"{name} = ") and "," not in label]
+        empty += [f"three values of {name} (only {len(values)})"] if len(values) < 3 else []
+    if len(configurations) >= 150:
+        empty += [label for label in _wanted_pairs() if not bins[label]]
+    return empty
