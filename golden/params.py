@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 __all__ = ["ConfigurationError", "ConfigurationTypeError", "Parameters", "Problem", "RULES", "problems"]
 
-CANDIDATES: dict[tuple[int, int, int], int] = {(2, 2, 2): 7}
+CANDIDATES: dict[tuple[int, ...], int] = {(2, 2, 2): 7}
 """Neighbours compared with the key, by block shape: every position of the window but the key's own."""
 
 
@@ -28,7 +28,7 @@ class Problem:
     suggestion: str
 
     def __str__(self) -> str:
-        return f"{self.field} = {self.value!r}: {self.rule}; try {self.suggestion}"
+        return f"{self.field} = {_show(self.value)}: {self.rule}; try {self.suggestion}"
 
 
 class ConfigurationError(ValueError):
@@ -41,6 +41,11 @@ class ConfigurationError(ValueError):
 
 class ConfigurationTypeError(ConfigurationError, TypeError):
     """At least one of the problems is a value of the wrong type."""
+
+
+def _show(value: Any) -> str:
+    """A value as TOML writes it."""
+    return repr(list(value) if isinstance(value, tuple) else value)
 
 
 def _is_int(value: Any) -> bool:
@@ -75,11 +80,11 @@ def _range(field: str, low: int, high: int) -> Rule:
 
 
 def _choice(field: str, legal: tuple[Any, ...]) -> Rule:
-    words = ", ".join(repr(value) for value in legal)
+    words = ", ".join(_show(value) for value in legal)
     if all(_is_int(value) for value in legal):
         return Rule((field,), f"must be one of {words}", lambda v: v[field] in legal,
                     lambda v: _nearest(v[field], list(legal)))
-    return Rule((field,), f"must be one of {words}", lambda v: v[field] in legal, lambda v: repr(legal[0]))
+    return Rule((field,), f"must be one of {words}", lambda v: v[field] in legal, lambda v: _show(legal[0]))
 
 
 def _powers(field: str, low: int, high: int) -> Rule:
@@ -271,6 +276,5 @@ class Parameters:
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
 
 
-Parameters.KINDS.update({
-    field.name: {int: int, str: str}.get(field.type, tuple)  # type: ignore[call-overload]
-    for field in dataclasses.fields(Parameters)})
+_PLAIN: dict[Any, type] = {int: int, str: str}
+Parameters.KINDS.update({field.name: _PLAIN.get(field.type, tuple) for field in dataclasses.fields(Parameters)})
