@@ -139,7 +139,7 @@ def _lanes(params: Parameters, expected: int, word: int) -> str:
     layout = layouts.vector_beat(params)
     want, got = unpack(layout, expected), unpack(layout, word)
     if want["last"] != got["last"]:
-        return f"expected last = {want['last']}, got {got['last']}"
+        return f"expected last = {want['last']}, got last = {got['last']}"
     bits = params.element_bits
     pairs = [(want["data"] >> lane * bits & 0xFFFF, got["data"] >> lane * bits & 0xFFFF)
              for lane in range(params.vector)]

@@ -22,7 +22,7 @@ import focus_rtl.hdl
 from focus_rtl.verif.bench.cache import CACHE_VARIABLE, cache_root
 from focus_rtl.verif.core.faults import FAULTS, TESTS, Fault
 
-__all__ = ["Verdict", "main", "try_fault"]
+__all__ = ["Verdict", "copy_package", "main", "try_fault"]
 
 AREAS = ("golden", "hdl", "gen", "verif")
 
@@ -41,7 +41,7 @@ class Verdict:
     invalid: str | None = None
 
 
-def _copy(target: Path) -> Path:
+def copy_package(target: Path) -> Path:
     """A copy of the package; returns its root.  It is imported instead of the original through PYTHONPATH."""
     root = target / "focus_rtl"
     source = Path(focus_rtl.hdl.__file__).parents[1]
@@ -63,7 +63,7 @@ def try_fault(fault: Fault, seed: int, cache: Path) -> Verdict:
     """Run the fault's tests one after another until one finds it."""
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="focus-rtl-mutant-") as folder:
-        root = _copy(Path(folder))
+        root = copy_package(Path(folder))
         for edit in fault.edits:
             edit.apply(root)
         for name in fault.tests:
@@ -89,7 +89,7 @@ def _cache(folder: Path) -> Path:
 def _sound(names: Sequence[str], seed: int, cache: Path) -> list[str]:
     """The tests that fail without any fault: then nothing else means anything."""
     with tempfile.TemporaryDirectory(prefix="focus-rtl-mutant-") as folder:
-        root = _copy(Path(folder))
+        root = copy_package(Path(folder))
         return [f"{name}:\n{done.stdout[-3000:]}" for name in names
                 if (done := _run(root, TESTS[name], seed, cache)).returncode]
 
