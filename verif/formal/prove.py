@@ -9,6 +9,7 @@ which must fail).
 """
 
 import argparse
+import importlib
 import sys
 import tempfile
 import time
@@ -43,8 +44,7 @@ def smt_of(make: Callable[[], Unit], name: str) -> str:
 
 def _ask(text: str) -> str:
     """sat, unsat or unknown."""
-    import z3
-    solver = z3.Solver()
+    solver = importlib.import_module("z3").Solver()
     solver.set("timeout", TIMEOUT * 1000)
     solver.from_string(text)
     return str(solver.check())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each claim holds, its case exists, a unit with a fault does not pass.  Without Yosys or Z3 they fail, with the cure."""
+"""Each claim holds, its case exists, a faulty unit does not pass.  Without Yosys or Z3 they fail and say the cure."""
 
 import pytest
 

@@ -78,7 +78,7 @@ UNITS: dict[str, tuple[Callable[[int], Unit], tuple[int, ...]]] = {
 @dataclass(frozen=True)
 class Figures:
     """What a unit costs: LUT, FF (its own), DSP slices, median and every seed's Fmax, transistors (a multiplier of
-    gates and the registers included), simulated cycles per second of one instance, SHA-256 of the Verilog that was measured.
+    gates and the registers included), simulated cycles per second of one instance, SHA-256 of the Verilog measured.
     """
 
     unit: str

@@ -244,7 +244,8 @@ def run(campaign: Campaign, seed: int, sets: int = SETS, hits: int = HITS, limit
             compared += len(expected)
     if count.sum() != compared:
         raise Difference("a triple fell into no bin")
-    short = [f"{campaign.name_of(number)} ({count[number]})" for number in np.flatnonzero(reachable & (count < hits))]
+    short = [f"{campaign.name_of(number)} ({count[number]})"
+             for number in np.flatnonzero(reachable & (count < hits)).tolist()]
     surprising = [f"{campaign.name_of(number)} ({count[number]}): {campaign.reasons[number]}"
                   for number in np.flatnonzero(~reachable & (count > 0)).tolist()]
     return Outcome(compared, count, short, surprising)
@@ -282,7 +283,8 @@ def main() -> int:
             return 1
         least = min(int(outcome.hits[number]) for number in range(campaign.number) if number not in campaign.reasons)
         print(f"{name}: {outcome.compared:,} triples equal, {campaign.number - len(campaign.reasons)} bins hit "
-              f"{least:,} times or more, {len(campaign.reasons)} out of reach, {time.monotonic() - begin:.1f} s", flush=True)
+              f"{least:,} times or more, {len(campaign.reasons)} out of reach, {time.monotonic() - begin:.1f} s",
+              flush=True)
         if chosen.reasons:
             print("\n".join(f"  {campaign.name_of(number)}: {why}" for number, why in campaign.reasons.items()))
         for complaint, bins in (("fewer than 1,000 hits", outcome.short),

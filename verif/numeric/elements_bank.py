@@ -2,6 +2,7 @@
 """Every numeric unit of every element format, at every depth: operands that hurt, golden answers, named events."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,7 @@ def harness() -> Harness:
     lanes = []
     for name, (make, takes) in UNITS.items():
         for depth in DEPTHS[name]:
-            lanes.append(Lane(f"{name}_{depth}", lambda make=make, depth=depth: make(depth=depth), takes))
+            lanes.append(Lane(f"{name}_{depth}", partial(make, depth=depth), takes))
     return Harness(lanes, OPERANDS)
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A PE of every element format, cycle by cycle: marks, weight chain, active weight, psums at the promised latency."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,7 @@ def test_pe(dtype: str, multiplier: str, seed: int) -> None:
     product = element.multiply(held(x, np.ones(CYCLES, bool)), active)
     units = {f"d{depth}": depth for depth in DEPTHS}
     takes = {port: port for port in ("x", "w", "swap", "shift", "psum")}
-    lanes = [Lane(name, lambda depth=depth: Edged(depth, dtype, multiplier), takes) for name, depth in units.items()]
+    lanes = [Lane(name, partial(Edged, depth, dtype, multiplier), takes) for name, depth in units.items()]
     compared = 0
     with Native(Harness(lanes, {"x": element.bits, "w": element.bits, "swap": 1, "shift": 1, "psum": 32})) as model:
         for name, values in (("x", x), ("w", w), ("swap", swap), ("shift", shift), ("psum", psum)):
