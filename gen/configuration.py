@@ -78,7 +78,7 @@ def parameters_of(values: Mapping[str, Any]) -> Parameters:
 
 def nearest_name(name: str, known: Sequence[str]) -> str:
     """The known name that looks most like `name`; if none does, all of them."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
     return close[0] if close else ", ".join(known)
 
 
@@ -89,7 +89,8 @@ def _with_value(problem: Problem, values: Mapping[str, Any]) -> Problem:
         return problem
     meant = _meant(problem.value, kind)
     value = tomllib.loads(preset_text("regress"))[problem.field] if meant is None else meant
-    nearest = [other for other in problems({**values, problem.field: value})[0] if other.field == problem.field]
+    trial = {**values, problem.field: tuple(value) if isinstance(value, list) else value}
+    nearest = [other for other in problems(trial)[0] if other.field == problem.field]
     return dataclasses.replace(problem, suggestion=nearest[0].suggestion if nearest else repr(value))
 
 
@@ -138,7 +139,8 @@ def _toml(text: str, source: str) -> dict[str, Any]:
 def _override(item: str) -> tuple[str, Any]:
     key, equals, text = (part.strip() for part in item.partition("="))
     if not (key and equals and text):
-        raise CommandError(f"--set {item!r} is not key=value", "write for example --set rows=8 or --set 'block=[2,2,2]'")
+        raise CommandError(f"--set {item!r} is not key=value",
+                           "write for example --set rows=8 or --set 'block=[2,2,2]'")
     try:
         document = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError as error:

@@ -1,132 +1,148 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `dtype` changes: bits of elements -> numbers, products, sums, and what leaves the accumulators.
+"""Arithmetic of every element format on raw bits: fp16 and bf16 with binary32 accumulators, int8 with int32 ones.
 
-Elements are raw bits, `uint16` for fp16 and bf16, `uint8` (two's complement) for int8; products, psums and accumulators
-are raw `uint32`, binary32 or int32 (two's complement).  Everything is elementwise and broadcasts.
+Raw bits are unsigned integers: `uint16` (fp16, bf16) or `uint8` (int8) for an element, `uint32` for a product, psum or
+accumulator.  Everything is elementwise and broadcasts; NaN that arithmetic makes is canonical, as in `formats`.
+bfloat16 is that of `ml_dtypes`.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from focus_rtl.golden.numeric import formats
-from focus_rtl.golden.numeric.formats import Bits32
+from focus_rtl.golden.numeric.formats import Bits16, Bits32
 
-__all__ = ["DTYPES", "Bits", "add", "check_bits", "check_dtype", "container", "is_zero", "leave", "multiply", "numbers",
-           "operands", "quantise", "result"]
+__all__ = ["BFLOAT_NAN", "ELEMENTS", "Bits8", "Element", "add_int32", "int_to_float", "integer_greater", "integer_match",
+           "mean", "multiply_bf16", "multiply_int8", "narrow_bf16", "reciprocal", "requantise", "widen_bf16"]
 
-DTYPES = ("fp16", "bf16", "int8")
+Bits8 = NDArray[np.uint8]
 
-Bits = NDArray[np.uint8] | NDArray[np.uint16]
-"""Elements: uint8 for int8, else uint16."""
-
-_CONTAINERS: dict[str, np.dtype[Any]] = {
-    "fp16": np.dtype(np.uint16), "bf16": np.dtype(np.uint16), "int8": np.dtype(np.uint8)}
-_WIDEN: dict[str, Callable[[ArrayLike], Bits32]] = {"fp16": formats.widen, "bf16": formats.widen_bf16}
-_NARROW: dict[str, Callable[[ArrayLike], NDArray[np.uint16]]] = {"fp16": formats.narrow, "bf16": formats.narrow_bf16}
+BFLOAT_NAN = np.uint16(0x7FC0)
+"""The one NaN that arithmetic produces in bfloat16."""
 
 
-def check_dtype(dtype: str) -> None:
-    """Refuse a dtype that does not exist."""
-    if dtype not in DTYPES:
-        raise ValueError(f"dtype = {dtype!r}: must be one of {', '.join(map(repr, DTYPES))}")
+def _bits(array: ArrayLike, dtype: type[np.unsignedinteger[Any]]) -> NDArray[Any]:
+    found = np.asarray(array)
+    if found.dtype.kind not in "ui":
+        raise TypeError(f"raw bits are integers, not {found.dtype}")
+    return found.astype(dtype, copy=False)
 
 
-def container(dtype: str) -> np.dtype[Any]:
-    """NumPy dtype of an array of elements."""
-    check_dtype(dtype)
-    return _CONTAINERS[dtype]
+def _int32(bits: ArrayLike) -> NDArray[np.int32]:
+    return _bits(bits, np.uint32).view(np.int32)
 
 
-def check_bits(name: str, matrix: Bits, dtype: str, shape: tuple[int, ...] | None = None) -> None:
-    """Refuse an array that does not hold elements of `dtype`, or not as many as `shape` says."""
-    wanted = container(dtype)
-    if matrix.dtype != wanted:
-        raise TypeError(f"{name} of dtype {matrix.dtype}: must be {wanted}, the bits of {dtype} numbers")
-    if shape is not None and matrix.shape != shape:
-        raise ValueError(f"{name} of shape {matrix.shape}: must be {shape}")
+# --- bfloat16 ---
 
 
-def operands(bits: Bits, dtype: str) -> NDArray[Any]:
-    """Elements as what the array multiplies: float32 numbers, or int32 ones for int8; exact."""
-    check_bits("elements", bits, dtype)
-    if dtype == "int8":
-        return bits.view(np.int8).astype(np.int32)
-    return _WIDEN[dtype](bits).view(np.float32)
-
-
-def result(total: NDArray[Any]) -> Bits32:
-    """Sums of float32 or int32 numbers -> raw bits, NaN made canonical."""
-    bits: Bits32 = total.view(np.uint32)
-    return bits if total.dtype.kind == "i" else formats.canonical(bits)
-
-
-def multiply(a: Bits, b: Bits, dtype: str) -> Bits32:
-    """Product of two elements: int32 or fp16's binary32 exactly, bf16's rounded to binary32 where it is subnormal."""
+def widen_bf16(bits: ArrayLike) -> Bits32:
+    """bfloat16 -> binary32, exact; a NaN becomes the canonical one."""
+    numbers = _bits(bits, np.uint16).view(ml_dtypes.bfloat16)
     with np.errstate(all="ignore"):
-        return result(np.asarray(operands(a, dtype) * operands(b, dtype)))
+        return formats.canonical(numbers.astype(np.float32).view(np.uint32))
 
 
-def add(a: Bits32, b: Bits32, dtype: str) -> Bits32:
-    """Sum of two products, psums or accumulators: binary32 rounded once, or int32 (which wraps)."""
-    check_dtype(dtype)
-    return np.asarray(a + b, dtype=np.uint32) if dtype == "int8" else formats.add32(a, b)
+def narrow_bf16(bits: ArrayLike) -> Bits16:
+    """binary32 -> bfloat16, rounded once."""
+    with np.errstate(all="ignore"):
+        numbers = formats.to_float32(bits).astype(ml_dtypes.bfloat16)
+        return np.where(np.isnan(numbers), BFLOAT_NAN, numbers.view(np.uint16))
 
 
-def is_zero(bits: Bits, dtype: str) -> NDArray[np.bool_]:
-    """Whether an element is zero, of either sign."""
-    check_bits("elements", bits, dtype)
-    return np.asarray(bits == 0 if dtype == "int8" else (bits & 0x7FFF) == 0)
+def multiply_bf16(a: ArrayLike, b: ArrayLike) -> Bits32:
+    """bfloat16 x bfloat16 -> binary32, rounded once: only where the product leaves the normal range is it inexact."""
+    return formats.multiply32(widen_bf16(a), widen_bf16(b))
 
 
-def numbers(bits: Bits, dtype: str) -> NDArray[np.float32]:
-    """Elements -> the numbers they stand for, as float32; exact."""
-    return operands(bits, dtype).astype(np.float32)
+# --- int8 ---
 
 
-def quantise(values: ArrayLike, dtype: str) -> Bits:
-    """Numbers (float32) -> elements: rounded to nearest even; int8 clips to -128 .. 127, and NaN gives 0."""
-    check_dtype(dtype)
-    single = np.asarray(values, dtype=np.float32)
+def multiply_int8(a: ArrayLike, b: ArrayLike) -> Bits32:
+    """int8 x int8 -> int32, exact."""
+    product = _bits(a, np.uint8).view(np.int8).astype(np.int32) * _bits(b, np.uint8).view(np.int8).astype(np.int32)
+    return np.asarray(product, np.int32).view(np.uint32)
+
+
+def add_int32(a: ArrayLike, b: ArrayLike) -> Bits32:
+    """int32 + int32 -> int32, modulo 2**32."""
+    with np.errstate(over="ignore"):
+        return np.asarray(_bits(a, np.uint32) + _bits(b, np.uint32), np.uint32)
+
+
+def int_to_float(bits: ArrayLike) -> Bits32:
+    """int32 -> binary32, rounded to nearest even."""
+    return np.asarray(_int32(bits).astype(np.float32)).view(np.uint32)
+
+
+def requantise(acc: ArrayLike, scale: ArrayLike) -> Bits8:
+    """int32 accumulator, binary32 scale -> int8: rint(f32(acc) * scale), half to even, clipped; NaN gives 0."""
+    with np.errstate(all="ignore"):
+        y = formats.to_float32(formats.multiply32(int_to_float(acc), scale))
+        clipped = np.clip(np.rint(np.where(np.isnan(y), np.float32(0), y)), -128, 127)
+    return np.asarray(clipped.astype(np.int8)).view(np.uint8)
+
+
+def integer_greater(q_a: ArrayLike, n_b: ArrayLike, q_b: ArrayLike, n_a: ArrayLike) -> NDArray[np.bool_]:
+    """q_a * n_b > q_b * n_a, exact: |q| < 2**41 and n < 2**21 keep the products within int64."""
+    left, right = np.asarray(q_a, np.int64) * np.asarray(n_b, np.int64), np.asarray(q_b, np.int64) * np.asarray(n_a, np.int64)
+    return np.asarray(left > right)
+
+
+def integer_match(q: ArrayLike, n_u: ArrayLike, n_v: ArrayLike, t2: ArrayLike) -> NDArray[np.bool_]:
+    """q * 65536 > t2 * n_u * n_v, exact in int64."""
+    least = np.asarray(t2, np.int64) * np.asarray(n_u, np.int64) * np.asarray(n_v, np.int64)
+    return np.asarray(np.asarray(q, np.int64) * 65536 > least)
+
+
+# --- the mean of a group ---
+
+
+def reciprocal(count: ArrayLike) -> Bits32:
+    """f32(1) / f32(count), rounded once."""
+    return np.asarray(np.float32(1) / np.asarray(count).astype(np.float32), np.float32).view(np.uint32)
+
+
+def mean(total: ArrayLike, count: ArrayLike, dtype: str) -> NDArray[Any]:
+    """A group's sum (binary32 or int32 bits) times the reciprocal of its count, rounded to the element format."""
     if dtype == "int8":
-        clipped = np.clip(np.rint(np.where(np.isnan(single), np.float32(0), single)), -128, 127)
-        return np.asarray(clipped.astype(np.int8)).view(np.uint8)
-    return _NARROW[dtype](single.view(np.uint32))
+        return requantise(total, reciprocal(count))
+    return ELEMENTS[dtype].narrow(formats.multiply32(total, reciprocal(count)))
 
 
-def _scales(scales: NDArray[np.float32] | None, columns: int) -> NDArray[np.float32]:
-    if scales is None:
-        raise ValueError(f"scales = None: int8 needs {columns} of them, one per output column")
-    if scales.dtype != np.float32:
-        raise TypeError(f"scales of dtype {scales.dtype}: must be float32")
-    if scales.shape != (columns,):
-        raise ValueError(f"scales of shape {scales.shape}: must be ({columns},), one per output column")
-    bad = np.flatnonzero(~(np.isfinite(scales) & (scales > 0)))
-    if len(bad):
-        raise ValueError(f"scales[{bad[0]}] = {scales[bad[0]]}: must be finite and positive")
-    return scales
+@dataclass(frozen=True)
+class Element:
+    """An element format and its arithmetic.
 
-
-def leave(acc: Bits32, dtype: str = "fp16", scales: NDArray[np.float32] | None = None) -> Bits:
-    """Accumulators -> elements.
-
-    Parameters
-    ----------
-    acc : (..., N) uint32, binary32 or int32 bits.
-    scales : (N,) float32, finite and positive, for int8 only: y = f32(acc) * scale, both rounded to binary32, then to
-        the nearest integer (half to even), then clipped.
-
-    Raises
-    ------
-    TypeError, ValueError : scales that are missing, superfluous, or not what they must be.
+    name : the dtype.  bits : of an element.  storage : NumPy type of raw elements.
+    multiply : element x element -> product.  accumulate : acc + acc -> acc.
+    widen : element -> accumulator, exact.  narrow : accumulator -> element (int8 has `requantise` instead: raises).
     """
-    check_dtype(dtype)
-    if dtype != "int8":
-        if scales is not None:
-            raise ValueError(f"scales: {dtype} has none, they belong to int8")
-        return _NARROW[dtype](acc)
-    factors = _scales(scales, acc.shape[-1])
-    with np.errstate(all="ignore"):
-        return quantise(np.ascontiguousarray(acc).view(np.int32).astype(np.float32) * factors, dtype)
+
+    name: str
+    bits: int
+    storage: type[np.unsignedinteger[Any]]
+    multiply: Callable[[ArrayLike, ArrayLike], Bits32]
+    accumulate: Callable[[ArrayLike, ArrayLike], Bits32]
+    widen: Callable[[ArrayLike], Bits32]
+    narrow: Callable[[ArrayLike], NDArray[Any]]
+
+
+def _widen_int8(bits: ArrayLike) -> Bits32:
+    return _bits(bits, np.uint8).view(np.int8).astype(np.int32).view(np.uint32)
+
+
+def _no_narrow(bits: ArrayLike) -> NDArray[Any]:
+    raise ValueError("an int8 accumulator is requantised with a scale, not narrowed")
+
+
+ELEMENTS: dict[str, Element] = {
+    "fp16": Element("fp16", 16, np.uint16, formats.multiply, formats.add32, formats.widen, formats.narrow),
+    "bf16": Element("bf16", 16, np.uint16, multiply_bf16, formats.add32, widen_bf16, narrow_bf16),
+    "int8": Element("int8", 8, np.uint8, multiply_int8, add_int32, _widen_int8, _no_narrow),
+}
+"""By the name of the dtype."""

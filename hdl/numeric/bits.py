@@ -10,17 +10,54 @@ from dataclasses import dataclass
 
 from amaranth import Cat, Const, Module, Mux, Signal, Value
 
-__all__ = ["NAN16", "NAN32", "Number", "clamp", "leading_zeros", "let", "nearest_even", "only_if", "shift_left",
-           "sticky", "unpack"]
+__all__ = ["BINARY16", "BINARY32", "BFLOAT16", "FLOATS", "NAN16", "NAN32", "Layout", "Number", "clamp", "leading_zeros", "let",
+           "nearest_even", "only_if", "shift_left", "sticky", "unpack"]
 
-NAN16 = 0x7E00
-NAN32 = 0x7FC00000
+
+@dataclass(frozen=True)
+class Layout:
+    """A binary floating-point format: bits of the exponent field and of the fraction."""
+
+    exponents: int
+    fractions: int
+
+    @property
+    def bits(self) -> int:
+        """Width of a number."""
+        return 1 + self.exponents + self.fractions
+
+    @property
+    def significands(self) -> int:
+        """Width of a significand, with the hidden bit."""
+        return self.fractions + 1
+
+    @property
+    def bias(self) -> int:
+        """Exponent field of 1.0."""
+        return (1 << self.exponents - 1) - 1
+
+    @property
+    def infinity(self) -> int:
+        """Bits of +infinity."""
+        return ((1 << self.exponents) - 1) << self.fractions
+
+    @property
+    def nan(self) -> int:
+        """The canonical NaN: positive, the top fraction bit set and no other."""
+        return self.infinity | 1 << self.fractions - 1
+
+
+BINARY16, BFLOAT16, BINARY32 = Layout(5, 10), Layout(8, 7), Layout(8, 23)
+FLOATS = {"fp16": BINARY16, "bf16": BFLOAT16}
+"""Element formats that are floating point, by the name of the dtype."""
+
+NAN16, NAN32 = BINARY16.nan, BINARY32.nan
 """The canonical NaN of each format."""
 
 
 @dataclass(frozen=True)
 class Number:
-    """A number in binary16 or binary32, taken apart.
+    """A floating-point number, taken apart.
 
     sign : 1 bit.  exponent : the field, biased, but 1 for subnormals and zeros, which share the scale of 1.
     significand : fraction with the hidden bit on top.  special : infinity or NaN.  fraction : any bit of it set.
@@ -57,9 +94,10 @@ def only_if(condition: Value, value: Value) -> Value:
     return Mux(condition, value, Const(0, value.shape()))
 
 
-def unpack(m: Module, name: str, bits: Value) -> Number:
-    """Fields of 16 bits of binary16 or 32 bits of binary32."""
-    low, high = {16: (10, 15), 32: (23, 31)}[len(bits)]
+def unpack(m: Module, name: str, bits: Value, layout: Layout | None = None) -> Number:
+    """Fields of a number; without a layout, 16 bits are binary16 and 32 bits binary32."""
+    layout = layout or {16: BINARY16, 32: BINARY32}[len(bits)]
+    low, high = layout.fractions, layout.bits - 1
     bits = let(m, name, bits)
     fraction, field = bits[:low], bits[low:high]
     normal = let(m, f"{name}_normal", field.any())

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 from amaranth import Module, Mux, Value
 
-from focus_rtl.hdl.numeric.bits import clamp, let, sticky, unpack
+from focus_rtl.hdl.numeric.bits import BINARY32, Layout, clamp, let, sticky, unpack
 from focus_rtl.hdl.numeric.pipeline import NumericUnit, Stage
 
 __all__ = ["ProductGreater"]
@@ -21,21 +21,24 @@ class ProductGreater(NumericUnit):
     Parameters
     ----------
     depth : registers, 0 (combinational) .. 4.
+    layout : of the operands; binary32 in the machine, smaller ones for proofs.
 
     Members
     -------
-    a, b, c, d : In(32), binary32.  o : Out(1).
+    a, b, c, d : In(32), binary32 (or as `layout` has it).  o : Out(1).
     """
 
-    def __init__(self, depth: int = 0) -> None:
-        super().__init__({"a": 32, "b": 32, "c": 32, "d": 32}, 1, depth)
+    def __init__(self, depth: int = 0, layout: Layout = BINARY32) -> None:
+        self.layout = layout
+        key = {} if layout == BINARY32 else {"format": (layout.exponents, layout.fractions)}
+        super().__init__(dict.fromkeys("abcd", layout.bits), 1, depth, **key)
 
     def stages(self) -> list[Stage]:
         return [Stage(4, self._decode), Stage(12, self._product), Stage(6, self._order), Stage(6, self._align),
                 Stage(7, self._compare)]
 
     def _decode(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
-        a, b, c, d = (unpack(m, f"in_{name}", getattr(s, name)) for name in "abcd")
+        a, b, c, d = (unpack(m, f"in_{name}", getattr(s, name), self.layout) for name in "abcd")
         left_zero, right_zero = let(m, "left_zero", a.zero | b.zero), let(m, "right_zero", c.zero | d.zero)
         left_infinite = let(m, "left_infinite", a.special | b.special)
         right_infinite = let(m, "right_infinite", c.special | d.special)
@@ -66,7 +69,8 @@ class ProductGreater(NumericUnit):
         distance = Mux(swap, s.right_exponent - s.left_exponent, s.left_exponent - s.right_exponent)
         return {
             "high": Mux(swap, s.right, s.left), "low": Mux(swap, s.left, s.right),
-            "distance": clamp(m, "away", distance[:9], 6), "want_high": ~(swap ^ s.below),
+            "distance": clamp(m, "away", distance[:self.layout.exponents + 1],
+                                                      (2 * self.layout.significands).bit_length()), "want_high": ~(swap ^ s.below),
             "decided": s.decided, "verdict": s.verdict,
         }
 

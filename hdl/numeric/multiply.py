@@ -1,36 +1,52 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Multiply: two binary16 numbers -> their product in binary32, exact.  Model: `golden.numeric.formats.multiply`."""
+"""Multiply: two elements -> their product in the accumulator's format.  Model: `golden.numeric.elements`."""
 
 from types import SimpleNamespace
 
 from amaranth import Cat, Const, Module, Mux, Value
 
-from focus_rtl.hdl.numeric.bits import NAN32, leading_zeros, only_if, shift_left, unpack
+from focus_rtl.hdl.numeric.bits import BFLOAT16, NAN32, leading_zeros, only_if, shift_left, unpack
+from focus_rtl.hdl.numeric.multiply32 import rounded_product
 from focus_rtl.hdl.numeric.pipeline import NumericUnit, Stage
 
 __all__ = ["Multiply"]
 
 
 class Multiply(NumericUnit):
-    """binary16 x binary16 -> binary32, exact: nothing is ever rounded, and the result is never subnormal.
+    """Element x element -> binary32 for `fp16` and `bf16`, int32 for `int8`.
 
-    Subnormal operands are multiplied as they are and the 22-bit product is normalised: one shifter in place of two
-    in front of the multiplier.  Latency `depth` cycles, throughput one product per cycle.
+    fp16: exact, nothing is ever rounded, and the result is never subnormal.  Subnormal operands are multiplied as they
+    are and the 22-bit product is normalised: one shifter in place of two in front of the multiplier.
+    bf16: the significand is exact, but the exponent may leave binary32: rounded to nearest even, as IEEE has it.
+    int8: exact.
+    Latency `depth` cycles, throughput one product per cycle.
 
     Parameters
     ----------
     depth : registers, 0 (combinational) .. 4.
+    dtype : fp16, bf16 or int8.
 
     Members
     -------
-    a, b : In(16), binary16.  o : Out(32), binary32: normal, zero, infinite or the canonical NaN.
+    a, b : In(16), or In(8) for int8.  o : Out(32); every NaN is the canonical one.
     """
 
-    def __init__(self, depth: int = 0) -> None:
-        super().__init__({"a": 16, "b": 16}, 32, depth)
+    def __init__(self, depth: int = 0, dtype: str = "fp16") -> None:
+        self.check_dtype("Multiply", dtype, ("fp16", "bf16", "int8"))
+        self.dtype = dtype
+        width = 8 if dtype == "int8" else 16
+        super().__init__({"a": width, "b": width}, 32, depth, dtype=dtype)
 
     def stages(self) -> list[Stage]:
+        if self.dtype == "int8":
+            return [Stage(8, self._integer)]
+        if self.dtype == "bf16":
+            return rounded_product(BFLOAT16)
         return [Stage(2, self._decode), Stage(8, self._product), Stage(5, self._count), Stage(6, self._normalise)]
+
+    def _integer(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
+        product = s.a.as_signed() * s.b.as_signed()
+        return {"o": Cat(product, product[-1].replicate(32 - len(product)))}
 
     def _decode(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
         a, b = unpack(m, "x", s.a), unpack(m, "y", s.b)

@@ -5,18 +5,26 @@ from types import SimpleNamespace
 
 from amaranth import Cat, Const, Module, Mux, Value, signed
 
-from focus_rtl.hdl.numeric.bits import NAN32, clamp, leading_zeros, let, nearest_even, only_if, sticky, unpack
+from focus_rtl.hdl.numeric.bits import (
+    BINARY32,
+    NAN32,
+    Layout,
+    clamp,
+    leading_zeros,
+    let,
+    nearest_even,
+    only_if,
+    sticky,
+    unpack,
+)
 from focus_rtl.hdl.numeric.pipeline import NumericUnit, Stage
 
-__all__ = ["Multiply32"]
+__all__ = ["Multiply32", "rounded_product"]
 
 
 class Multiply32(NumericUnit):
     """binary32 x binary32 -> binary32, one rounding; subnormals in and out.
 
-    The 48-bit product is brought into place by one right shift of 0 .. 63 from 24 places above: less than 24 normalises
-    a subnormal operand's product, more makes a subnormal result.  Two subnormal operands need no more zeros counted,
-    since their product is far below the least subnormal.
     Latency `depth` cycles, throughput one product per cycle.
 
     Parameters
@@ -32,33 +40,43 @@ class Multiply32(NumericUnit):
         super().__init__({"a": 32, "b": 32}, 32, depth)
 
     def stages(self) -> list[Stage]:
-        return [Stage(4, self._decode), Stage(12, self._product), Stage(8, self._count), Stage(7, self._shift),
-                Stage(6, self._round)]
+        return rounded_product(BINARY32)
 
-    def _decode(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
-        a, b = unpack(m, "x", s.a), unpack(m, "y", s.b)
+
+def rounded_product(layout: Layout) -> list[Stage]:
+    """Stages from `a`, `b` in a format with binary32's exponents to `o`, their product rounded to binary32.
+
+    The product of two w-bit significands, put w places above where a normalised one stands, is brought into place by one
+    right shift: less than w normalises a subnormal operand's product, more makes a subnormal result.  Two subnormal
+    operands need no more zeros counted, since their product is far below the least subnormal.
+    """
+    width, bias = layout.significands, layout.bias
+    raise_by = 24 - width
+
+    def decode(m: Module, s: SimpleNamespace) -> dict[str, Value]:
+        a, b = unpack(m, "x", s.a, layout), unpack(m, "y", s.b, layout)
         return {
             "x": a.significand, "y": b.significand, "sign": a.sign ^ b.sign,
-            # The exponent of bit 47 of the product, biased: -124 .. 382.
-            "exponent": (a.exponent + b.exponent - 126)[:10].as_signed(),
+            # The exponent of the product's top bit, biased: -124 .. 382.
+            "exponent": (a.exponent + b.exponent - (bias - 1))[:10].as_signed(),
             "infinite": a.special | b.special,
             "nan": a.nan | b.nan | a.infinite & b.zero | b.infinite & a.zero,
         }
 
-    def _product(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
+    def product(m: Module, s: SimpleNamespace) -> dict[str, Value]:
         return {"product": s.x * s.y, "sign": s.sign, "exponent": s.exponent, "infinite": s.infinite, "nan": s.nan}
 
-    def _count(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
-        # 24 places down, less the leading zeros, but no fewer than keep the exponent at 1 or above.
-        wanted = let(m, "wanted", 24 - leading_zeros(m, "zeros", Cat(Const(1, 1), s.product[24:])))
-        least = let(m, "least", 25 - s.exponent)
+    def count(m: Module, s: SimpleNamespace) -> dict[str, Value]:
+        # `width` places down, less the leading zeros, but no fewer than keep the exponent at 1 or above.
+        wanted = let(m, "wanted", width - leading_zeros(m, "zeros", Cat(Const(1, 1), s.product[width:])))
+        least = let(m, "least", width + 1 - s.exponent)
         amount = let(m, "amount", Mux(least > wanted, least, wanted)[:8])
         return {"product": s.product, "amount": clamp(m, "away", amount, 6), "sign": s.sign,
-                "exponent": (s.exponent - 24 + amount)[:10].as_signed(),
+                "exponent": (s.exponent - width + amount)[:10].as_signed(),
                 "infinite": s.infinite, "nan": s.nan}
 
-    def _shift(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
-        raised = Cat(Const(0, 2), s.product)  # guard and round bit below a product shifted up by 24
+    def shift(m: Module, s: SimpleNamespace) -> dict[str, Value]:
+        raised = Cat(Const(0, 2 + raise_by), s.product)  # the lowest two: guard and round bit
         shifted = let(m, "shifted", (raised >> s.amount)[:26])
         normal = shifted[25]
         exponent = let(m, "exponent", only_if(normal, s.exponent))
@@ -66,6 +84,9 @@ class Multiply32(NumericUnit):
                 "rest": shifted[0] | sticky(raised, s.amount), "sign": s.sign,
                 "infinite": s.infinite | (exponent >= Const(255, signed(10))), "nan": s.nan}
 
-    def _round(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
+    def rounding(m: Module, s: SimpleNamespace) -> dict[str, Value]:
         number = Mux(s.infinite, Const(0xFF << 23, 31), nearest_even(s.kept, s.guard, s.rest))
         return {"o": Mux(s.nan, Const(NAN32, 32), Cat(number, s.sign))}
+
+    return [Stage(4, decode), Stage(12 if width > 18 else 8, product), Stage(8, count), Stage(7, shift),
+            Stage(6, rounding)]

@@ -17,10 +17,10 @@ from amaranth.lib.wiring import In, Out
 
 from focus_rtl.hdl.unit import Unit
 
-__all__ = ["MAX_DEPTH", "NumericUnit", "Stage", "cuts", "pipeline"]
+__all__ = ["MAX_DEPTH", "NumericUnit", "Stage", "carrying", "cuts", "pipeline"]
 
 MAX_DEPTH = 4
-"""Deepest pipeline of a numeric unit."""
+"""Deepest pipeline of a numeric unit, unless its class says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,15 @@ class Stage:
 
     levels: int
     step: Callable[[Module, SimpleNamespace], dict[str, Value]]
+
+
+def carrying(stages: Sequence[Stage], *names: str) -> list[Stage]:
+    """The same stages, which also hand on the values called `names`."""
+    def wrap(stage: Stage) -> Stage:
+        def step(m: Module, s: SimpleNamespace) -> dict[str, Value]:
+            return {name: getattr(s, name) for name in names} | stage.step(m, s)
+        return Stage(stage.levels, step)
+    return [wrap(stage) for stage in stages]
 
 
 def cuts(levels: Sequence[int], depth: int) -> list[int]:
@@ -80,21 +89,31 @@ class NumericUnit(Unit):
     ----------
     inputs : width of each input port, bits.
     output : width of `o`, bits.
-    depth : registers between inputs and output, 0 (combinational) .. 4.
+    depth : registers between inputs and output, 0 (combinational) .. `max_depth`.
+    key : what else the unit was built with; it goes into the module's name.
 
     Raises
     ------
-    TypeError, ValueError : depth is not an integer, or outside 0 .. 4.
+    TypeError, ValueError : depth is not an integer, or outside 0 .. `max_depth`.
     """
 
-    def __init__(self, inputs: dict[str, int], output: int, depth: int) -> None:
+    max_depth = MAX_DEPTH
+
+    def __init__(self, inputs: dict[str, int], output: int, depth: int, **key: Any) -> None:
         if not isinstance(depth, int) or isinstance(depth, bool):
-            raise TypeError(f"depth = {depth!r}: must be an integer between 0 and {MAX_DEPTH}")
-        if not 0 <= depth <= MAX_DEPTH:
-            raise ValueError(f"depth = {depth}: must be between 0 and {MAX_DEPTH}")
+            raise TypeError(f"depth = {depth!r}: must be an integer between 0 and {self.max_depth}")
+        if not 0 <= depth <= self.max_depth:
+            raise ValueError(f"depth = {depth}: must be between 0 and {self.max_depth}")
         self.depth = depth
         self._inputs = tuple(inputs)
-        super().__init__({name: In(width) for name, width in inputs.items()} | {"o": Out(output)}, depth=depth)
+        super().__init__({name: In(width) for name, width in inputs.items()} | {"o": Out(output)}, depth=depth,
+                         **key)
+
+    @staticmethod
+    def check_dtype(unit: str, dtype: str, legal: Sequence[str]) -> None:
+        """Raise ValueError unless `dtype` is one of `legal`."""
+        if dtype not in legal:
+            raise ValueError(f"{unit} of dtype {dtype!r}: must be one of {', '.join(legal)}")
 
     @property
     def latency(self) -> int:

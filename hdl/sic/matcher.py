@@ -101,11 +101,11 @@ class Matcher(Unit):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         # _s0: slots chosen; _s1: operands; _s2: dots; _s3: candidates; _s4: the vector's best; _s5: decision.
-        tag_s0, marks_s0 = self._issue(m)
-        last_beat, dots = self._dots(m, tag_s0, marks_s0[0])
+        tag_s0, beat, last_beat, first_s0, final_s0 = self._issue(m)
+        dots = self._dots(m, tag_s0, beat, last_beat)
         to_s2 = 1 + Dot(self.p.vector, self.p.matcher_lanes, self.p.pe_depth).latency
         valid_s2 = late(m, self.valid & last_beat, to_s2, "valid_s0", reset=True)
-        first_s2, final_s2 = late(m, marks_s0[1], to_s2, "first"), late(m, marks_s0[2], to_s2, "final")
+        first_s2, final_s2 = late(m, first_s0, to_s2, "first"), late(m, final_s0, to_s2, "final")
         tag_s2 = View(self._tag, late(m, Value.cast(tag_s0), to_s2, "tag_s0"))
         norms = self._norms(m, tag_s2, valid_s2, first_s2, dots[0])
         own_s2, own = Signal(32), Signal(32, reset_less=True)
@@ -128,8 +128,8 @@ class Matcher(Unit):
         ]
         return m
 
-    def _issue(self, m: Module) -> tuple[View, tuple[Value, Value, Value]]:
-        """Walks over the rounds; returns the round's tag, the number of its beat, and whether it is first or final."""
+    def _issue(self, m: Module) -> tuple[View, Value, Value, Value, Value]:
+        """Walks over the rounds; returns the round's tag, beat, whether that is its last, if it is first, if final."""
         fresh, left, todo, rest = Signal(init=1), Signal(BANKS), Signal(BANKS), Signal(BANKS)
         tag = Signal(self._tag)
         beat = Signal(range(max(self.beats, 2)))
@@ -150,7 +150,7 @@ class Matcher(Unit):
             m.d.sync += beat.eq(beat + 1)
             with m.If(last_beat):
                 m.d.sync += [beat.eq(0), left.eq(rest), fresh.eq(final)]
-        return tag, (beat, first, final)
+        return tag, beat, last_beat, first, final
 
     def _part(self, vector: View, beat: Value) -> Value:
         """The lanes of a vector that a beat takes."""
@@ -158,8 +158,8 @@ class Matcher(Unit):
         parts = [Cat(*(vector[lane] for lane in range(base, base + lanes))) for base in range(0, self.p.vector, lanes)]
         return Array(parts)[beat] if self.beats > 1 else parts[0]
 
-    def _dots(self, m: Module, tag: View, beat: Value) -> tuple[Value, list[Value]]:
-        """Operands and dot units; returns whether this is a round's last beat, and the results."""
+    def _dots(self, m: Module, tag: View, beat: Value, last_beat: Value) -> list[Value]:
+        """Operands and dot units; returns the results."""
         lanes = self.p.matcher_lanes
         parts = [self._part(vector, beat) for vector in (*self.banks, self.key)]
         own = bank_of(self.place)
@@ -168,8 +168,6 @@ class Matcher(Unit):
         chosen = [Array(banks[unit::self.units])[row] if self.rounds > 1 else banks[unit] for unit in range(self.units)]
         operands = exchange(chosen, own[:self._split])
         operands[0] = Mux(tag.round == 0, key, operands[0])
-        last_beat = Signal()
-        m.d.comb += last_beat.eq((beat == self.beats - 1) | ~self.active)
         valid_s1 = late(m, self.valid, 1, "issued", reset=True)
         last_s1, key_s1 = late(m, last_beat, 1, "last_beat"), late(m, key, 1, "key")
         results = []
@@ -178,7 +176,7 @@ class Matcher(Unit):
             m.d.comb += [dot.valid.eq(valid_s1), dot.last.eq(last_s1), Value.cast(dot.a).eq(key_s1),
                          Value.cast(dot.b).eq(late(m, operand, 1, f"operand{unit}"))]
             results.append(dot.o)
-        return last_beat, results
+        return results
 
     def _norms(self, m: Module, tag: View, valid: Value, first: Value, norm: Value) -> list[Value]:
         """Writes the key's norm in its first round, reads the round's candidates'; returns those a cycle later."""

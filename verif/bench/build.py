@@ -27,9 +27,10 @@ from focus_rtl.verif.bench.toolchain import Toolchain, fst_supported, toolchain
 __all__ = ["BuildError", "Built", "build", "group"]
 
 VERILATE = ("-O3", "--x-assign", "fast", "--x-initial", "unique", "--noassert", "-Wno-fatal", "-Wno-lint", "-Wno-style")
-# Of code that runs every cycle, and of code that runs once.  -O2 takes twice as long to compile and, beside the Python of a
-# bench, saves nothing that can be measured.
-FAST, SLOW = "-O1", "-O0"
+# The designs' own code: -O2 takes twice as long to compile as -O1 and, beside the Python of a bench, saves nothing that can be
+# measured; -O0 is for simulations that are over before -O1 would have compiled.
+FAST, SLOW = "-O1", "-O0"  # of what runs every cycle, and of what runs once
+RUNTIME_LEVEL = "-O2"  # compiled once for all
 WAVES = {"none": (), "vcd": ("--trace-vcd",), "fst": ("--trace-fst",)}
 RUNTIME = {"none": ("verilated", "verilated_vpi", "verilated_threads")}
 RUNTIME["vcd"] = (*RUNTIME["none"], "verilated_vcd_c")
@@ -119,18 +120,20 @@ def _parallel(commands: Sequence[Sequence[str]], cwd: Path, jobs: int) -> None:
 
 def _make_runtime(folder: Path, tools: Toolchain, waves: str, jobs: int) -> None:
     flags = _compile_flags(tools, waves)
-    commands = [[tools.compiler.path, *flags, FAST, "-c", str(tools.root / "include" / f"{name}.cpp"), "-o", f"{name}.o"]
-                for name in RUNTIME[waves]]
+    commands = [[tools.compiler.path, *flags, RUNTIME_LEVEL, "-c", str(tools.root / "include" / f"{name}.cpp"),
+                 "-o", f"{name}.o"] for name in RUNTIME[waves]]
     (folder / "runtime.h").write_text(PRECOMPILED)
-    if tools.gcc:
-        commands.insert(0, [tools.compiler.path, *flags, FAST, "-x", "c++-header", "runtime.h", "-o", "runtime.h.gch"])
+    if tools.gcc:  # takes the file in this folder that was made with the flags at hand
+        (folder / "runtime.h.gch").mkdir()
+        commands = [[tools.compiler.path, *flags, level, "-x", "c++-header", "runtime.h", "-o", f"runtime.h.gch/{level}"]
+                    for level in (FAST, SLOW)] + commands
     _parallel(commands, folder, jobs)
 
 
 def _runtime(tools: Toolchain, waves: str, root: Path, jobs: int, progress: Progress) -> Path:
     """The compiled runtime of these tools: objects and the precompiled header."""
     flags = _compile_flags(tools, waves)
-    digest = hashlib.sha256("\n".join([tools.fingerprint, PRECOMPILED, FAST, *flags]).encode()).hexdigest()[:20]
+    digest = hashlib.sha256("\n".join([tools.fingerprint, PRECOMPILED, RUNTIME_LEVEL, FAST, SLOW, *flags]).encode()).hexdigest()[:20]
 
     def make(folder: Path) -> None:
         progress("compiling the simulator's runtime (once)")
@@ -152,23 +155,24 @@ def _public(design: EmittedDesign) -> str:
     return "\n".join(["`verilator_config", *lines]) + "\n"
 
 
-def _units(generated: Path) -> list[tuple[str, str, str]]:
+def _units(generated: Path, quick: bool) -> list[tuple[str, str, str]]:
     """(name, text, optimisation) of the compilation units; the first holds the main program."""
     main = f'#include "{cocotb_config.share_dir / "lib" / "verilator" / "verilator.cpp"}"\n'
     sources = sorted(generated.glob("*.cpp"))
-    if sum(source.stat().st_size for source in sources) <= ONE_UNIT:
-        return [("all", main + "".join(f'#include "{source.name}"\n' for source in sources), FAST)]
+    if quick or sum(source.stat().st_size for source in sources) <= ONE_UNIT:
+        return [("all", main + "".join(f'#include "{source.name}"\n' for source in sources), SLOW if quick else FAST)]
     slow = [source for source in sources if source.stem.endswith("__Slow")]
     fast = [source for source in sources if source not in slow]
     return [("main", main, SLOW)] + [
         (source.stem, f'#include "{source.name}"\n', level) for level, some in ((FAST, fast), (SLOW, slow)) for source in some]
 
 
-def _compile(folder: Path, tools: Toolchain, waves: str, runtime: Path, jobs: int, progress: Progress) -> None:
+def _compile(folder: Path, tools: Toolchain, waves: str, runtime: Path, quick: bool, jobs: int,
+             progress: Progress) -> None:
     generated = folder / "generated"
     flags = _compile_flags(tools, waves)
     commands = []
-    units = _units(generated)
+    units = _units(generated, quick)
     progress(f"compiling {len(units)} C++ file{'s' if len(units) > 1 else ''}")
     for name, text, level in units:
         (generated / f"unit_{name}.cc").write_text(text)
@@ -192,7 +196,7 @@ def _default_jobs() -> int:
 
 
 def build(design: EmittedDesign, waves: bool = False, cache_dir: Path | None = None, rebuild: bool = False,
-          jobs: int | None = None, progress: Progress | None = None) -> Built:
+          quick: bool = False, jobs: int | None = None, progress: Progress | None = None) -> Built:
     """Compile `design`, or find it in the cache.
 
     Parameters
@@ -201,6 +205,7 @@ def build(design: EmittedDesign, waves: bool = False, cache_dir: Path | None = N
     waves : make it able to write waves: FST where its headers are installed, else VCD.
     cache_dir : of the cache; else `cache.cache_root()`.
     rebuild : compile even if the cache has it.
+    quick : compile without optimisation: for a simulation of some thousand cycles.
     jobs : compiler processes at a time; else the number of processors, at most 4.
     progress : told what goes on, a phrase at a time.
 
@@ -211,7 +216,7 @@ def build(design: EmittedDesign, waves: bool = False, cache_dir: Path | None = N
     tools, root = toolchain(), cache_dir or cache.cache_root()
     kind = ("fst" if fst_supported() else "vcd") if waves else "none"
     tell = progress or (lambda phrase: None)
-    parts = [tools.fingerprint, *VERILATE, FAST, SLOW, *_compile_flags(tools, kind), design.top, _public(design), design.text]
+    parts = [tools.fingerprint, *VERILATE, SLOW if quick else FAST, *_compile_flags(tools, kind), design.top, _public(design), design.text]
     key = f"{design.top[:40]}-{hashlib.sha256(chr(10).join(parts).encode()).hexdigest()[:20]}"
     made = []
 
@@ -220,7 +225,7 @@ def build(design: EmittedDesign, waves: bool = False, cache_dir: Path | None = N
         runtime = _runtime(tools, kind, root, jobs or _default_jobs(), tell)
         tell(f"verilating {design.top}")
         _verilate(folder, design, tools, kind)
-        _compile(folder, tools, kind, runtime, jobs or _default_jobs(), tell)
+        _compile(folder, tools, kind, runtime, quick, jobs or _default_jobs(), tell)
         _tidy(folder)
         about = {"top": design.top, "verilator": tools.verilator.version, "compiler": tools.compiler.version, "waves": kind}
         (folder / "build.json").write_text(json.dumps(about, indent=1) + "\n")

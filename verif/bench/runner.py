@@ -47,7 +47,7 @@ class _Environment(cocotb_runner.Verilator):
 
 def simulate(unit: Unit, module: str, *, testcase: str | Sequence[str] | None = None, config: dict[str, Any] | None = None,
              seed: int | None = None, waves: bool = False, timeout: float = 600, cache_dir: Path | None = None,
-             prefix: str = "", rebuild: bool = False, jobs: int | None = None,
+             prefix: str = "", rebuild: bool = False, quick: bool = False, jobs: int | None = None,
              progress: Callable[[str], None] | None = None) -> dict[str, Any]:
     """Emit `unit`, build it (or find the build in the cache), run the tests of `module` on it.
 
@@ -60,7 +60,7 @@ def simulate(unit: Unit, module: str, *, testcase: str | Sequence[str] | None = 
     seed : of every random choice; else a fresh one.  It is in the result and in every message.
     waves : write them; the result's `waves` is the file.
     timeout : seconds the simulation may take.
-    cache_dir, rebuild, jobs, progress : see `build.build`.
+    cache_dir, rebuild, quick, jobs, progress : see `build.build`.
     prefix : of the module names.
 
     Returns
@@ -73,7 +73,7 @@ def simulate(unit: Unit, module: str, *, testcase: str | Sequence[str] | None = 
     """
     start = time.monotonic()
     design = verilog_of(unit, prefix)
-    built = build(design, waves, cache_dir, rebuild, jobs, progress)
+    built = build(design, waves, cache_dir, rebuild, quick, jobs, progress)
     seconds = time.monotonic() - start
     result = run(design, built, module, testcase=testcase, config=config, seed=seed, timeout=timeout, progress=progress)
     return {**result, "cached": built.cached, "seconds_build": round(seconds, 3)}

@@ -88,7 +88,8 @@ def run_core_jobs(params: Parameters, jobs: Sequence[CoreJob], *, seed: int, **o
 
 def run_programs(params: Parameters, batches: Sequence[Sequence[Program]], *, seed: int, stall: Stalls | Sequence[Stalls] = ALWAYS,
                  cut_after: dict[int, int] | None = None, replay: str | None = None, prefix: str = "", waves: bool = False, timeout: float = 600,
-                 patience: int = 20000, cache_dir: Path | None = None, compilers: int | None = None,
+                 patience: int = 20000, cache_dir: Path | None = None, quick: bool = False,
+                 compilers: int | None = None,
                  progress: Callable[[str], None] | None = None) -> CoreRun:
     """Run batches of jobs, with a reset before each batch, and compare.
 
@@ -103,7 +104,7 @@ def run_programs(params: Parameters, batches: Sequence[Sequence[Program]], *, se
     replay : the command to name in a message (else the seed and the configuration's hash are named).
     patience : cycles without any transfer after which the run fails.
     compilers : compiler processes at a time.
-    prefix, waves, timeout, cache_dir, progress : see `bench.runner.simulate`.
+    prefix, waves, timeout, cache_dir, quick, progress : see `bench.runner.simulate`.
 
     Raises
     ------
@@ -114,7 +115,7 @@ def run_programs(params: Parameters, batches: Sequence[Sequence[Program]], *, se
     if progress:
         progress("emitting Verilog")
     design = _design(params, prefix)
-    built = build(design, waves, cache_dir, jobs=compilers, progress=progress)
+    built = build(design, waves, cache_dir, quick=quick, jobs=compilers, progress=progress)
     seconds = time.monotonic() - start
     every = [stall] * len(batches) if isinstance(stall, Stall | dict) else stall
     segments = [_segment(batch, one, (cut_after or {}).get(number))

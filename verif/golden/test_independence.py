@@ -9,7 +9,7 @@ import pytest
 from focus_rtl.golden import params
 
 FOLDER = Path(params.__file__).parent
-ALLOWED = {"numpy", "focus_rtl.golden"}
+ALLOWED = {"ml_dtypes", "numpy", "focus_rtl.golden"}
 STANDARD = {"collections", "dataclasses", "enum", "functools", "hashlib", "itertools", "json", "math", "typing"}
 ORACLE_ALLOWED = {"focus_rtl.golden.job", "focus_rtl.golden.params"}
 
