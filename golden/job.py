@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from focus_rtl.golden.numeric.elements import check_dtype
+from focus_rtl.golden.numeric.dtypes import element
 from focus_rtl.golden.params import Parameters
 
 __all__ = ["ALL_CANDIDATES", "Counts", "Grid", "Job", "Tile", "field_limit", "tiles_of"]
@@ -177,7 +177,7 @@ class Job:
             raise ValueError(f"threshold = {self.threshold}: must be between 0 and 1")
         if not isinstance(self.dense, bool):
             raise TypeError(f"dense = {self.dense!r}: must be True or False")
-        check_dtype(self.dtype)
+        element(self.dtype)
         object.__setattr__(self, "tiles", tuple(self.tiles))
         if not self.tiles:
             raise ValueError("tiles = (): must hold at least one tile")
@@ -191,9 +191,9 @@ class Job:
 
     @property
     def t2(self) -> int:
-        """The squared threshold as the machine gets it: bits of f32(t) * f32(t); for int8 the integer nearest 65536 t^2."""
+        """Squared threshold as the machine gets it: bits of f32(t) * f32(t); for int8 the integer nearest 65536 t^2."""
         if self.dtype == "int8":
-            return int(np.rint(np.float64(self.threshold) ** 2 * 65536))
+            return int(np.rint(np.square(np.float64(self.threshold)) * 65536))
         t = np.float32(self.threshold)
         return int((t * t).view(np.uint32))
 

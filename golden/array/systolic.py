@@ -7,7 +7,7 @@ Twin of `hdl/array/systolic.py`.  The array's size, its passes and its depth do 
 import numpy as np
 from numpy.typing import NDArray
 
-from focus_rtl.golden.numeric.elements import Bits, operands, result
+from focus_rtl.golden.numeric.dtypes import Bits, operands, raw
 
 __all__ = ["psums"]
 
@@ -44,4 +44,4 @@ def psums(vectors: Bits, weights: Bits, dtype: str = "fp16") -> NDArray[np.uint3
             for element, weight in zip(columns, w, strict=True):
                 np.multiply(element[:, None], weight, out=product)
                 np.add(part, product, out=part)
-    return result(total)
+    return raw(total)
