@@ -34,7 +34,7 @@ from focus_rtl.golden.job import Grid, Job, tiles_of
 from focus_rtl.golden.numeric.formats import to_float
 from focus_rtl.golden.params import Parameters
 from focus_rtl.golden.sic.gather import Gathered
-from focus_rtl.verif.bench.program import INPUTS, OUTPUTS, program
+from focus_rtl.verif.bench.program import OUTPUTS, inputs_of, program
 
 __all__ = ["Layer", "Plan", "Source", "plan_of", "run_demo", "run_layers", "source_of"]
 

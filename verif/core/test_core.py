@@ -13,7 +13,7 @@ from focus_rtl.golden.core import Slice
 from focus_rtl.golden.job import Grid, Job, Tile, tiles_of
 from focus_rtl.golden.params import Parameters
 from focus_rtl.hdl import layouts
-from focus_rtl.verif.bench.program import INPUTS, OUTPUTS, Program, program, rejected
+from focus_rtl.verif.bench.program import OUTPUTS, Program, inputs_of, program, rejected
 from focus_rtl.verif.bench.streams import ALWAYS, Stall
 from focus_rtl.verif.core.jobs import core_job, events_of, hurried_job, random_core_job
 from focus_rtl.verif.core.run import CoreJob, CoreRun, run_core_jobs, run_programs

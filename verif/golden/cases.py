@@ -106,7 +106,7 @@ def _vector(rng: Generator, v: int, before: Sequence[Bits], dtype: str) -> Bits:
         changed[rng.integers(v)] ^= 1
         return changed
     if choice < 0.56:
-        return np.where(rng.random(v) < 0.5, zeros[0], zeros[1])
+        return np.asarray(np.where(rng.random(v) < 0.5, zeros[0], zeros[1]))
     vector = _alphabet(rng, (v,), int(rng.choice(4, p=(0.6, 0.2, 0.1, 0.1))), dtype)
     if choice < 0.62:
         vector[rng.integers(v)] = rng.choice(odd)

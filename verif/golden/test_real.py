@@ -30,8 +30,8 @@ def compare(video: Bits, job: Job) -> tuple[int, int, int]:
         assert gathered.index_map.tolist() == real.index_map(settled)
         compared, close = compared + tile.tokens, close + sum(want.close)
         matched += sum(other >= 0 for other in found)
-    print(f"{job.dtype}, V {video.shape[1]}, t {job.threshold}: {compared} tokens compared, {matched} matched, {close} in the band "
-          f"of {real.band(video.shape[1], job.dtype):.1e}")
+    print(f"{job.dtype}, V {video.shape[1]}, t {job.threshold}: {compared} tokens compared, {matched} matched, "
+          f"{close} in the band of {real.band(video.shape[1], job.dtype):.1e}")
     return compared, matched, close
 
 
@@ -76,12 +76,12 @@ def test_the_band_is_seen_and_used() -> None:
     assert cosine.close == [False, True] and not real.judge(turned, positions, 1, 2, 0.9937, dtype="int8").close[1]
 
 
-@pytest.mark.parametrize("size", [1e-7, 1e5, 1e9])
+@pytest.mark.parametrize("size", [2e-8, 1e5, 2e8])
 def test_bf16_of_unusual_size(size: float) -> None:
     # Far from 1 as values go, but every product, norm, square and threshold is still a normal binary32 number.
     rng = np.random.default_rng(40)
     grid, v = Grid(6, 9, 11), 32
-    video = real.numbers(smooth_video(rng, grid, v, dtype="bf16"), "bf16") * size * 2.0 ** -2
+    video = real.numbers(smooth_video(rng, grid, v, dtype="bf16"), "bf16") * size
     compared, matched, close = compare(quantise(video, "bf16"),
                                        Job(v, v, tiles_of(grid, 256), 9, 11, 0.9, dtype="bf16"))
     assert compared == grid.tokens and matched > 0.1 * compared and close < 0.01 * compared

@@ -9,6 +9,7 @@ not fitted figures.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,12 +31,13 @@ INTEGER_BAND = 1e-12
 """How well float64 has the cosine of two int8 vectors: thousands of its units, for what takes a few dozen."""
 
 
-def numbers(bits: NDArray[np.uint8] | NDArray[np.uint16], dtype: str = "fp16") -> Floats:
+def numbers(bits: NDArray[np.unsignedinteger[Any]], dtype: str = "fp16") -> Floats:
     """Bits of elements -> float64."""
     if dtype == "int8":
         return bits.view(np.int8).astype(np.float64)
     if dtype == "bf16":
-        return (bits.astype(np.uint32) << 16).view(np.float32).astype(np.float64)
+        with np.errstate(invalid="ignore"):  # a signalling NaN
+            return (bits.astype(np.uint32) << 16).view(np.float32).astype(np.float64)
     return bits.view(np.float16).astype(np.float64)
 
 
