@@ -4,16 +4,17 @@
 
 PYTHON ?=
 JOBS ?= 2
+COUNT ?= 200
 SEED ?=
 PRESET ?= regress
 VIDEO ?=
 TESTS ?= verif
+export PRESET VIDEO
 
 BIN := .venv/bin
 STAMP := .venv/.complete
-DEMO_ARGS = --preset '$(PRESET)' $(if $(SEED),--seed '$(SEED)') $(if $(VIDEO),--video '$(VIDEO)')
-# A seed of its own for each run, printed, and taken back with SEED=.
-TEST_SEED := $(or $(SEED),$(shell date +%s))
+# Without SEED= every run draws its own and prints it; the demo's default is 1.
+WITH_SEED = $(if $(SEED),--seed '$(SEED)')
 
 .DELETE_ON_ERROR:
 .PHONY: help env demo test lint types regress mutants clean distclean
@@ -23,7 +24,7 @@ help:
 	@echo 'make test       all tests                                        (SEED=7 TESTS=verif/gen to choose)'
 	@echo 'make lint       ruff'
 	@echo 'make types      mypy'
-	@echo 'make regress    200 random configurations, then the mutants      (SEED=7)'
+	@echo 'make regress    200 random configurations, then the mutants      (SEED=7 COUNT=200 JOBS=2)'
 	@echo 'make mutants    named faults put into the hardware, each must be found'
 	@echo 'make env        only the Python environment .venv                (PYTHON=python3.12 to choose)'
 	@echo 'make clean      remove what was made here, except .venv'
@@ -41,11 +42,10 @@ $(STAMP): pyproject.toml requirements.lock
 	@touch $(STAMP)
 
 demo: $(STAMP)
-	$(BIN)/focus-rtl demo $(DEMO_ARGS)
+	$(BIN)/focus-rtl demo --preset "$$PRESET" $(if $(VIDEO),--video "$$VIDEO") $(WITH_SEED)
 
 test: $(STAMP)
-	@echo 'seed $(TEST_SEED) (repeat with: make test SEED=$(TEST_SEED))'
-	FOCUS_RTL_SEED=$(TEST_SEED) $(BIN)/pytest -n $(JOBS) --dist loadgroup '$(TESTS)'
+	$(BIN)/pytest -n $(JOBS) $(WITH_SEED) $(TESTS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -57,7 +57,7 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 regress: $(STAMP)
-	$(BIN)/python -m focus_rtl.verif.core.campaign --count 200 --jobs $(JOBS) $(if $(SEED),--seed '$(SEED)')
+	$(BIN)/python -m focus_rtl.verif.core.campaign $(COUNT) --jobs $(JOBS) $(WITH_SEED)
 	$(BIN)/python -m focus_rtl.verif.core.mutants
 
 mutants: $(STAMP)

@@ -3,6 +3,7 @@
 
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 
 __all__ = ["main"]
@@ -12,6 +13,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; ends the process with one of the documented exit codes."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
+    # Amaranth's word for what an interrupted emission leaves behind.
+    warnings.filterwarnings("ignore", message=".* created but never used")
     try:
         from focus_rtl.gen.cli import run  # here, so that Ctrl-C while packages load is caught, too
         code = run([item for item in given if item != "--debug"])

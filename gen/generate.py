@@ -87,7 +87,7 @@ def generate(params: Parameters, prefix: str | None = None) -> Generated:
 
 @contextlib.contextmanager
 def _rare_collections() -> Iterator[None]:
-    """Emission makes millions of objects that live until its end; looking for garbage among them takes a third of it."""
+    """Emission makes millions of objects that live until its end; to look for garbage among them costs a third."""
     before = gc.get_threshold()
     gc.set_threshold(100_000, 20, 20)
     try:

@@ -12,11 +12,11 @@ from typing import Any
 
 from focus_rtl.gen.emit import EmittedDesign
 
-__all__ = ["MemoryRow", "instance_counts", "memory_rows", "total_bits"]
+__all__ = ["MemoryRow", "bytes_written_out", "instance_counts", "memory_rows", "total_bits"]
 
 _MODULE = re.compile(r"^module (\S+?)\(.*?^endmodule$", re.MULTILINE | re.DOTALL)
 _INSTANCE = re.compile(r"^  (\S+) \\?(\S+) +\($", re.MULTILINE)
-_MEMORY = re.compile(r"^  reg (?:\[(\d+):0\] )?\\?\S+ +\[(\d+):0\];$", re.MULTILINE)
+_MEMORY = re.compile(r"^  reg (?:\[(\d+):0\] )?\\?\S+ +\[(?:0:)?(\d+)(?::0)?\];$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,12 @@ def instance_counts(design: EmittedDesign) -> Counter[str]:
         for child, _ in bodies[module].instances:
             counts[child] += counts[module]
     return counts
+
+
+def bytes_written_out(design: EmittedDesign) -> int:
+    """Bytes that the Verilog would have with a copy of its module in the place of every instance."""
+    counts = instance_counts(design)
+    return sum(counts[match.group(1)] * len(match.group(0)) for match in _MODULE.finditer(design.text))
 
 
 def _memories_below(module: str, bodies: dict[str, _Body],

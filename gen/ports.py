@@ -82,8 +82,8 @@ def port_table(rows: list[PortRow], top: str) -> str:
     """The ports of `top` as a Markdown document."""
     lines = [f"# Ports of `{top}`", "",
              "All streams are valid/ready: a transfer happens in a clock cycle in which both are high. Payloads are",
-             "packed, first field and lane 0 in the low bits. The rising edge of `clk` counts; `rst` is synchronous and",
-             "active high.", "",
+             "packed, first field and lane 0 in the low bits. The rising edge of `clk` counts; `rst` is synchronous",
+             "and active high.", "",
              "| port | direction | bits | stream |", "|---|---|---|---|"]
     lines += [f"| `{row.name}` | {row.direction} | {row.width} | {_meaning(row)} |" for row in rows]
     for row in rows:

@@ -8,7 +8,7 @@ __all__ = ["WAIVERS", "waiver_file"]
 
 WAIVERS: tuple[tuple[str, str], ...] = (
     ("DECLFILENAME", "one file holds all modules of the core, so that it can be copied as one"),
-    ("UNUSEDSIGNAL", "a sum or product is computed in full and cut where it is used, a word is split into named fields"),
+    ("UNUSEDSIGNAL", "a sum or product is computed in full and cut where it is used, a word split into named fields"),
     ("PROCASSINIT", "a register's value at power-up is its reset value, for FPGAs that start without a reset"),
     ("WIDTHEXPAND", "operands keep the width they have; Verilog extends them to that of the result, as is meant here"),
     ("WIDTHTRUNC", "a test for zero is written as the word itself, which Verilog reads as one bit, as is meant here"),

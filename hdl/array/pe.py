@@ -4,11 +4,26 @@
 from amaranth import Module, Signal
 from amaranth.lib.wiring import In, Out
 
-from focus_rtl.hdl.numeric.add import Add
+from focus_rtl.hdl.numeric.accumulate import Accumulate
+from focus_rtl.hdl.numeric.mac import AddProduct, Product
 from focus_rtl.hdl.numeric.multiply import Multiply
+from focus_rtl.hdl.numeric.pipeline import NumericUnit
+from focus_rtl.hdl.numeric.recode import ELEMENT_BIAS, WEIGHT_BIAS, Recode, recoded
 from focus_rtl.hdl.unit import Unit, place
 
-__all__ = ["Pe", "PeRow"]
+__all__ = ["Pe", "PeRow", "edge", "operand_bits"]
+
+_ELEMENT_BITS = {"fp16": 16, "bf16": 16, "int8": 8}
+
+
+def operand_bits(dtype: str) -> int:
+    """Width of an element or weight inside the array: fp16 is recoded at the edge, the others pass as they are."""
+    return recoded().size if dtype == "fp16" else _ELEMENT_BITS[dtype]
+
+
+def edge(dtype: str, weight: bool) -> NumericUnit | None:
+    """The combinational unit that makes what a PE takes from an element or a weight; None where that is the same."""
+    return Recode(0, WEIGHT_BIAS if weight else ELEMENT_BIAS) if dtype == "fp16" else None
 
 
 class Pe(Unit):
@@ -20,33 +35,48 @@ class Pe(Unit):
 
     Parameters
     ----------
-    depth : cycles from psum in to psum out, at least 1.  From 2 on, the product has a register of its own.
+    depth : cycles from psum in to psum out, at least 1.  `multiply_latency` cycles more for the product.
+    dtype : fp16, bf16 or int8.
+    multiplier : `dsp` or `lut`, see `mac.MULTIPLIERS`; bf16 and int8 leave it to the tool.
 
     Members
     -------
-    x_i, x_o : 16, the element.  swap_i, swap_o, shift_i, shift_o : 1, the marks.
-    w_i, w_o : 16, the weight chain.  psum_i, psum_o : 32.
+    x_i, x_o : the element, `operand_bits(dtype)`.  swap_i, swap_o, shift_i, shift_o : 1, the marks.
+    w_i, w_o : the weight chain, as wide as the element.
+    psum_i, psum_o : 32.  For fp16, `psum_i` is +-0 or what a PE gave: never subnormal, NaN only canonical.
     """
 
-    def __init__(self, depth: int) -> None:
+    def __init__(self, depth: int, dtype: str = "fp16", multiplier: str = "dsp") -> None:
         if depth < 1:
             raise ValueError(f"a PE of depth {depth}: must be at least 1")
-        self.depth = depth
+        if dtype not in _ELEMENT_BITS:
+            raise ValueError(f"a PE of dtype {dtype!r}: must be one of {', '.join(_ELEMENT_BITS)}")
+        self.depth, self.dtype, self.multiplier = depth, dtype, multiplier
+        width = operand_bits(dtype)
         super().__init__({
-            "x_i": In(16), "x_o": Out(16), "swap_i": In(1), "swap_o": Out(1), "shift_i": In(1), "shift_o": Out(1),
-            "w_i": In(16), "w_o": Out(16), "psum_i": In(32), "psum_o": Out(32),
-        }, depth=depth)
+            "x_i": In(width), "x_o": Out(width), "swap_i": In(1), "swap_o": Out(1), "shift_i": In(1), "shift_o": Out(1),
+            "w_i": In(width), "w_o": Out(width), "psum_i": In(32), "psum_o": Out(32),
+        }, depth=depth, dtype=dtype, multiplier=multiplier)
 
     @staticmethod
-    def multiply_latency(depth: int) -> int:
+    def multiply_latency(depth: int, dtype: str = "fp16") -> int:
         """Register stages between the operands and the product."""
-        return 1 if depth > 1 else 0
+        if dtype == "int8":
+            return 1  # behind a DSP slice, where a register costs nothing and the adder's carry would follow otherwise
+        if depth == 1:
+            return 0
+        return 3 if dtype == "bf16" else 1  # a bf16 product is rounded
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        active = Signal(16)
-        product = place(m, "product", Multiply(self.multiply_latency(self.depth)))
-        total = place(m, "total", Add(self.depth))
+        active = Signal(len(self.w_i))
+        early = self.multiply_latency(self.depth, self.dtype)
+        if self.dtype == "fp16":
+            product = place(m, "product", Product(early, self.multiplier))
+            total = place(m, "total", AddProduct(self.depth))
+        else:
+            product = place(m, "product", Multiply(early, self.dtype))
+            total = place(m, "total", Accumulate(self.depth, self.dtype))
         m.d.sync += [self.x_o.eq(self.x_i), self.swap_o.eq(self.swap_i), self.shift_o.eq(self.shift_i)]
         with m.If(self.shift_i):
             m.d.sync += self.w_o.eq(self.w_i)
@@ -65,28 +95,31 @@ class PeRow(Unit):
 
     Parameters
     ----------
-    cols : PEs.  depth : see `Pe`.
+    cols : PEs.  depth, dtype, multiplier : see `Pe`.
 
     Members
     -------
-    x, swap, shift : In, at column 0.  w_i, w_o : 16 each column.  psum_i, psum_o : 32 each column.
+    x, swap, shift : In, at column 0; x of `operand_bits(dtype)`.
+    w_i, w_o : `operand_bits(dtype)` each column.  psum_i, psum_o : 32 each column.
     """
 
-    def __init__(self, cols: int, depth: int) -> None:
-        self.cols, self.depth = cols, depth
+    def __init__(self, cols: int, depth: int, dtype: str = "fp16", multiplier: str = "dsp") -> None:
+        self.cols, self.depth, self.dtype, self.multiplier = cols, depth, dtype, multiplier
+        width = operand_bits(dtype)
         super().__init__({
-            "x": In(16), "swap": In(1), "shift": In(1),
-            "w_i": In(16 * cols), "w_o": Out(16 * cols), "psum_i": In(32 * cols), "psum_o": Out(32 * cols),
-        }, cols=cols, depth=depth)
+            "x": In(width), "swap": In(1), "shift": In(1),
+            "w_i": In(width * cols), "w_o": Out(width * cols), "psum_i": In(32 * cols), "psum_o": Out(32 * cols),
+        }, cols=cols, depth=depth, dtype=dtype, multiplier=multiplier)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         x, swap, shift = self.x, self.swap, self.shift
+        width = len(self.x)
         for col in range(self.cols):
-            pe = place(m, f"pe{col}", Pe(self.depth))
+            pe = place(m, f"pe{col}", Pe(self.depth, self.dtype, self.multiplier))
             m.d.comb += [
                 pe.x_i.eq(x), pe.swap_i.eq(swap), pe.shift_i.eq(shift),
-                pe.w_i.eq(self.w_i.word_select(col, 16)), self.w_o.word_select(col, 16).eq(pe.w_o),
+                pe.w_i.eq(self.w_i.word_select(col, width)), self.w_o.word_select(col, width).eq(pe.w_o),
                 pe.psum_i.eq(self.psum_i.word_select(col, 32)), self.psum_o.word_select(col, 32).eq(pe.psum_o),
             ]
             x, swap, shift = pe.x_o, pe.swap_o, pe.shift_o

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 from focus_rtl.golden.params import Parameters
 from focus_rtl.hdl import layouts
 from focus_rtl.hdl.array.chain import Chain
-from focus_rtl.hdl.array.pe import Pe, PeRow
+from focus_rtl.hdl.array.pe import Pe, PeRow, edge
 from focus_rtl.hdl.unit import Unit, place
 
 __all__ = ["Systolic"]
@@ -42,7 +42,7 @@ class Systolic(Unit):
 
     def __init__(self, p: Parameters) -> None:
         self.p = p
-        self.multiply_latency = Pe.multiply_latency(p.pe_depth)
+        self.multiply_latency = Pe.multiply_latency(p.pe_depth, p.dtype)
         super().__init__({
             "vectors": In(stream.Signature(layouts.array_beat(p))),
             "weights": In(stream.Signature(layouts.weights(p))),
@@ -108,13 +108,15 @@ class Systolic(Unit):
         p = self.p
         tops = [Signal(p.acc_bits, name=f"top{col}") for col in range(p.cols)]
         skewed = [_delays(m, self.weights.payload.data[col], col, f"weight{col}")[-1] for col in range(p.cols)]
-        weights, psums = Cat(skewed), Cat(tops)
+        weights = Cat(_at_edge(m, f"weight{col}", value, p.dtype, True) for col, value in enumerate(skewed))
+        psums: Value = Cat(tops)
         for row in range(p.rows):
-            unit = place(m, f"row{row}", PeRow(p.cols, p.pe_depth))
+            unit = place(m, f"row{row}", PeRow(p.cols, p.pe_depth, p.dtype))
             element = Cat(self.vectors.payload.data[row], start)
             delayed = _delays(m, element, row * p.pe_depth, f"element{row}")[-1]
             m.d.comb += [
-                Cat(unit.x, unit.swap).eq(delayed), unit.shift.eq(shifts[row]),
+                unit.x.eq(_at_edge(m, f"element{row}", delayed[:-1], p.dtype, False)), unit.swap.eq(delayed[-1]),
+                unit.shift.eq(shifts[row]),
                 unit.w_i.eq(weights), unit.psum_i.eq(psums),
             ]
             weights, psums = unit.w_o, unit.psum_o
@@ -148,6 +150,16 @@ class Systolic(Unit):
             self.psums.payload.last.eq(history[self.latency][3]),
             Value.cast(self.psums.payload.data).eq(Cat(aligned)),
         ]
+
+
+def _at_edge(m: Module, name: str, element: Value, dtype: str, weight: bool) -> Value:
+    """What the PEs take for an element, made once for a whole row or column."""
+    unit = edge(dtype, weight)
+    if unit is None:
+        return element
+    place(m, f"{name}_edge", unit)
+    m.d.comb += unit.a.eq(element)
+    return unit.o
 
 
 def _delays(m: Module, value: Value, cycles: int, name: str) -> list[Value]:

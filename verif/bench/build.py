@@ -27,14 +27,13 @@ from focus_rtl.verif.bench.toolchain import Toolchain, fst_supported, toolchain
 __all__ = ["BuildError", "Built", "build", "group"]
 
 VERILATE = ("-O3", "--x-assign", "fast", "--x-initial", "unique", "--noassert", "-Wno-fatal", "-Wno-lint", "-Wno-style")
-# The designs' own code: -O2 takes twice as long to compile as -O1 and, beside the Python of a bench, saves nothing that can be
-# measured; -O0 is for simulations that are over before -O1 would have compiled.
+# The designs' own code: -O2 takes twice as long to compile as -O1 and, beside the Python of a bench, saves nothing that
+# can be measured; -O0 is for simulations that are over before -O1 would have compiled.
 FAST, SLOW = "-O1", "-O0"  # of what runs every cycle, and of what runs once
 RUNTIME_LEVEL = "-O2"  # compiled once for all
 WAVES = {"none": (), "vcd": ("--trace-vcd",), "fst": ("--trace-fst",)}
-RUNTIME = {"none": ("verilated", "verilated_vpi", "verilated_threads")}
-RUNTIME["vcd"] = (*RUNTIME["none"], "verilated_vcd_c")
-RUNTIME["fst"] = (*RUNTIME["none"], "verilated_fst_c")
+RUNTIME = {kind: ("verilated", "verilated_vpi", "verilated_threads", *writer)
+           for kind, writer in {"none": (), "vcd": ("verilated_vcd_c",), "fst": ("verilated_fst_c",)}.items()}
 PRECOMPILED = "#include <memory>\n#include <string>\n#include \"verilated.h\"\n#include \"verilated_vpi.h\"\n"
 ONE_UNIT = 400_000  # bytes of C++ up to which one compiler process is faster than several
 
@@ -69,7 +68,8 @@ def run_group(command: Sequence[str], cwd: Path, env: dict[str, str] | None = No
 
 
 @contextlib.contextmanager
-def group(command: Sequence[str], cwd: Path, env: dict[str, str] | None, stdout: int) -> Iterator[subprocess.Popen[str]]:
+def group(command: Sequence[str], cwd: Path, env: dict[str, str] | None,
+          stdout: int) -> Iterator[subprocess.Popen[str]]:
     """A program in a process group of its own, which does not outlive the block: Ctrl-C and errors end it too."""
     with subprocess.Popen(command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.STDOUT,
                           text=True, errors="replace", start_new_session=True) as process:
@@ -88,14 +88,14 @@ def _kill_group(process: subprocess.Popen[str]) -> None:
     process.wait()
 
 
-def _run(command: Sequence[str], cwd: Path, env: dict[str, str] | None = None) -> None:
+def _run(command: Sequence[str], cwd: Path, env: dict[str, str] | None = None, name: str | None = None) -> None:
     code, log = run_group(command, cwd, env)
     if code:
         full = cache.out_of_space(code, log)
         if full:
             raise cache.storage_failure(cwd.parent, full)
         tail = "\n".join(log.strip().splitlines()[-20:])
-        raise BuildError(f"{Path(command[0]).name} failed with code {code} on a design of the bench:\n{tail}")
+        raise BuildError(f"{name or Path(command[0]).name} failed with code {code}:\n{tail}")
 
 
 def _compile_flags(tools: Toolchain, waves: str) -> list[str]:
@@ -125,15 +125,20 @@ def _make_runtime(folder: Path, tools: Toolchain, waves: str, jobs: int) -> None
     (folder / "runtime.h").write_text(PRECOMPILED)
     if tools.gcc:  # takes the file in this folder that was made with the flags at hand
         (folder / "runtime.h.gch").mkdir()
-        commands = [[tools.compiler.path, *flags, level, "-x", "c++-header", "runtime.h", "-o", f"runtime.h.gch/{level}"]
+        compiler = [tools.compiler.path, *flags]
+        commands = [[*compiler, level, "-x", "c++-header", "runtime.h", "-o", f"runtime.h.gch/{level}"]
                     for level in (FAST, SLOW)] + commands
     _parallel(commands, folder, jobs)
+
+
+def _digest(parts: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:20]
 
 
 def _runtime(tools: Toolchain, waves: str, root: Path, jobs: int, progress: Progress) -> Path:
     """The compiled runtime of these tools: objects and the precompiled header."""
     flags = _compile_flags(tools, waves)
-    digest = hashlib.sha256("\n".join([tools.fingerprint, PRECOMPILED, RUNTIME_LEVEL, FAST, SLOW, *flags]).encode()).hexdigest()[:20]
+    digest = _digest([tools.fingerprint, PRECOMPILED, RUNTIME_LEVEL, FAST, SLOW, *flags])
 
     def make(folder: Path) -> None:
         progress("compiling the simulator's runtime (once)")
@@ -145,9 +150,11 @@ def _runtime(tools: Toolchain, waves: str, root: Path, jobs: int, progress: Prog
 def _verilate(folder: Path, design: EmittedDesign, tools: Toolchain, waves: str) -> None:
     (folder / "design.v").write_text(design.text)
     (folder / "public.vlt").write_text(_public(design))
-    command = [tools.verilator.path, "-cc", "-Mdir", "generated", "--top-module", design.top, "--prefix", "Vtop", "--vpi",
+    # Verilator recurses deeply: it wants the stack that its own start script would ask for.
+    command = ["/bin/sh", "-c", 'ulimit -s unlimited 2>/dev/null; exec "$0" "$@"', tools.verilator.path,
+               "-cc", "-Mdir", "generated", "--top-module", design.top, "--prefix", "Vtop", "--vpi",
                *VERILATE, *WAVES[waves], "public.vlt", "design.v"]
-    _run(command, folder, tools.environment())
+    _run(command, folder, tools.environment(), "verilator")
 
 
 def _public(design: EmittedDesign) -> str:
@@ -163,8 +170,8 @@ def _units(generated: Path, quick: bool) -> list[tuple[str, str, str]]:
         return [("all", main + "".join(f'#include "{source.name}"\n' for source in sources), SLOW if quick else FAST)]
     slow = [source for source in sources if source.stem.endswith("__Slow")]
     fast = [source for source in sources if source not in slow]
-    return [("main", main, SLOW)] + [
-        (source.stem, f'#include "{source.name}"\n', level) for level, some in ((FAST, fast), (SLOW, slow)) for source in some]
+    levels = [(source, FAST) for source in fast] + [(source, SLOW) for source in slow]
+    return [("main", main, SLOW), *((source.stem, f'#include "{source.name}"\n', level) for source, level in levels)]
 
 
 def _compile(folder: Path, tools: Toolchain, waves: str, runtime: Path, quick: bool, jobs: int,
@@ -216,8 +223,9 @@ def build(design: EmittedDesign, waves: bool = False, cache_dir: Path | None = N
     tools, root = toolchain(), cache_dir or cache.cache_root()
     kind = ("fst" if fst_supported() else "vcd") if waves else "none"
     tell = progress or (lambda phrase: None)
-    parts = [tools.fingerprint, *VERILATE, SLOW if quick else FAST, *_compile_flags(tools, kind), design.top, _public(design), design.text]
-    key = f"{design.top[:40]}-{hashlib.sha256(chr(10).join(parts).encode()).hexdigest()[:20]}"
+    parts = [tools.fingerprint, *VERILATE, SLOW if quick else FAST, *_compile_flags(tools, kind), design.top,
+             _public(design), design.text]
+    key = f"{design.top[:40]}-{_digest(parts)}"
     made = []
 
     def make(folder: Path) -> None:
@@ -227,7 +235,8 @@ def build(design: EmittedDesign, waves: bool = False, cache_dir: Path | None = N
         _verilate(folder, design, tools, kind)
         _compile(folder, tools, kind, runtime, quick, jobs or _default_jobs(), tell)
         _tidy(folder)
-        about = {"top": design.top, "verilator": tools.verilator.version, "compiler": tools.compiler.version, "waves": kind}
+        about = {"top": design.top, "verilator": tools.verilator.version, "compiler": tools.compiler.version,
+                 "waves": kind}
         (folder / "build.json").write_text(json.dumps(about, indent=1) + "\n")
 
     folder = cache.entry(key, make, root, rebuild)

@@ -44,8 +44,8 @@ def cache_root() -> Path:
 
 def storage_failure(root: Path, cause: str) -> CacheError:
     """The one message for a cache that cannot be written."""
-    return CacheError(f"the build cache {root} cannot be written: {cause}. Free some space, or choose another folder with "
-                      f"--cache-dir or {CACHE_VARIABLE}")
+    return CacheError(f"the build cache {root} cannot be written: {cause}. Free some space, or choose another folder "
+                      f"with --cache-dir or {CACHE_VARIABLE}")
 
 
 @contextlib.contextmanager

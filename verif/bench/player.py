@@ -48,7 +48,7 @@ class Played:
 
 def play(design: EmittedDesign, built: Built, segments: Sequence[Segment], *, seed: int, patience: int = 2000,
          timeout: float = 600, progress: Any = None) -> tuple[list[Played], dict[str, Any]]:
-    """Run the segments on a built design; returns what came of each (up to the first failure) and the runner's result."""
+    """Run the segments on a built design; what came of each, up to the first failure, and the runner's result."""
     plan = [{"inputs": {name: [hex(word) for word in words] for name, words in segment.inputs.items()},
              "expected": segment.expected, "limit": segment.limit,
              "stalls": {name: [stall.probability, stall.burst, stall.lazy] for name, stall in segment.stalls.items()}}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A golden job with its data -> the beats of every stream of the core, in and out, in the order of docs/architecture.md.
+"""A golden job with its data -> the beats of every stream of the core, in the order of docs/architecture.md.
 
 Fields are packed from the layouts in `hdl/layouts.py`, so widths and orders are written down once.
 """
@@ -142,7 +142,7 @@ def _inputs(params: Parameters, job: Job, slices: Sequence[Sequence[Slice]], wei
     beats["job"].append(_job_beat(params, job, counts))
     for tile, row in zip(job.tiles, slices, strict=True):
         beats["tiles"].append(pack(layouts.tile(params), tokens=tile.tokens))
-        for part in row * counts.vectors:
+        for part in list(row) * counts.vectors:
             beats["vectors"] += _vector_beats(params, part.vectors)
             if not job.dense:
                 beats["maps"] += _map_beats(params, part.index_map, junk)
@@ -167,7 +167,7 @@ def _outputs(params: Parameters, result: list[list[Gathered]]) -> dict[str, list
 
 
 def _error(job: Job, slices: Sequence[Sequence[Slice]]) -> int:
-    """The code the job ends with.  A job with faults of both kinds is not made here: which is first depends on timing."""
+    """The code the job ends with.  Faults of both kinds are refused: which comes first is a matter of timing."""
     wrong = bad_index = False
     for tile, row in zip(job.tiles, slices, strict=True):
         for part in row:
@@ -195,7 +195,8 @@ def program(params: Parameters, job: Job, slices: Sequence[Sequence[Slice]], wei
                    status, counts, result)
     for stream in made.inputs:
         if len(made.inputs[stream]) != getattr(counts, stream):
-            raise AssertionError(f"{stream}: {len(made.inputs[stream])} beats packed, {getattr(counts, stream)} counted")
+            raise AssertionError(f"{stream}: {len(made.inputs[stream])} beats packed, "
+                                 f"{getattr(counts, stream)} counted")
     return made
 
 

@@ -45,10 +45,10 @@ class _Environment(cocotb_runner.Verilator):
         return self.env
 
 
-def simulate(unit: Unit, module: str, *, testcase: str | Sequence[str] | None = None, config: dict[str, Any] | None = None,
-             seed: int | None = None, waves: bool = False, timeout: float = 600, cache_dir: Path | None = None,
-             prefix: str = "", rebuild: bool = False, quick: bool = False, jobs: int | None = None,
-             progress: Callable[[str], None] | None = None) -> dict[str, Any]:
+def simulate(unit: Unit, module: str, *, testcase: str | Sequence[str] | None = None,
+             config: dict[str, Any] | None = None, seed: int | None = None, waves: bool = False, timeout: float = 600,
+             cache_dir: Path | None = None, prefix: str = "", rebuild: bool = False, quick: bool = False,
+             jobs: int | None = None, progress: Callable[[str], None] | None = None) -> dict[str, Any]:
     """Emit `unit`, build it (or find the build in the cache), run the tests of `module` on it.
 
     Parameters
@@ -99,6 +99,10 @@ def run(design: EmittedDesign, built: Built, module: str, *, testcase: str | Seq
         if keep:
             result["waves"] = str(folder / f"dump.{built.waves}")
         return result
+    except SimulationError as error:
+        if keep:
+            error.add_note(f"waves: {folder / f'dump.{built.waves}'}")
+        raise
     finally:
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
@@ -152,7 +156,8 @@ def _wait(process: subprocess.Popen[str], folder: Path, top: str, timeout: float
 def _collect(folder: Path, module: str, seed: int, log: str) -> dict[str, Any]:
     if not (folder / "results.xml").exists():
         raise _failure("ended without results", module, seed, log)
-    passed, failed = [], []
+    passed: list[str] = []
+    failed: list[str] = []
     for case in ElementTree.parse(folder / "results.xml").iter("testcase"):
         bad = case.find("failure") is not None or case.find("error") is not None or case.find("skipped") is not None
         (failed if bad else passed).append(str(case.get("name")))
@@ -167,9 +172,9 @@ def _collect(folder: Path, module: str, seed: int, log: str) -> dict[str, Any]:
 
 
 def _failure(what: str, module: str, seed: int, log: str) -> SimulationError:
-    """The error with the words of the first assertion that failed (they name divergence and replay), else the log's end."""
+    """The error with the words of the first assertion that failed, which name the divergence, else the log's end."""
     lines = log.strip().splitlines()
-    start = next((number for number, line in enumerate(lines) if re.match(r"\s*\w*(Error|Starved|Mismatch): ", line)), None)
+    start = next((number for number, line in enumerate(lines) if re.match(r"\s*[\w.]*(Error|Starved): ", line)), None)
     tail = lines[-30:]
     if start is not None:
         rest = itertools.takewhile(lambda line: not re.match(r"\s*[\d.-]+ns ", line), lines[start:start + 40])

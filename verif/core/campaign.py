@@ -6,6 +6,7 @@
 """
 
 import argparse
+import functools
 import json
 import multiprocessing
 import secrets
@@ -22,7 +23,7 @@ import numpy as np
 
 from focus_rtl.golden.params import Parameters
 from focus_rtl.hdl import layouts
-from focus_rtl.verif.bench.program import INPUTS, OUTPUTS, program
+from focus_rtl.verif.bench.program import OUTPUTS, inputs_of, program
 from focus_rtl.verif.bench.streams import ALWAYS, Stall
 from focus_rtl.verif.core.configurations import empty_bins, plan, value_bins
 from focus_rtl.verif.core.jobs import events_of, hurried_job, random_core_job
@@ -33,10 +34,11 @@ __all__ = ["Outcome", "campaign", "empty_events", "main"]
 STALLS = (Stall(0.3), Stall(0.05, burst=20), Stall(0.6, burst=2), Stall(0.2, lazy=True))
 KINDS = ("gather", "one", "full", "mixed")
 
-EVENTS = ("dense job", "concentrated job", "partial tile", "full tile", "text tile", "p = 1", "p = m_t > 1", "match", "chain",
-          "all-zero vector", "K not a multiple of V", "N not a multiple of C", "N not a multiple of V", "rows skipped",
-          "columns skipped", "several slices", "stall_input", "stall_psum", "stall_weights", "stall_output",
-          "scatter_conflicts", "scatter_chases", "scatter_hazards", *(f"stall on {name}" for name in INPUTS + OUTPUTS))
+EVENTS = (
+    "dense job", "concentrated job", "partial tile", "full tile", "text tile", "p = 1", "p = m_t > 1", "match", "chain",
+    "all-zero vector", "K not a multiple of V", "N not a multiple of C", "N not a multiple of V", "rows skipped",
+    "columns skipped", "several slices", "stall_input", "stall_psum", "stall_weights", "stall_chain", "stall_output",
+    "scatter_conflicts", "scatter_chases", "scatter_hazards", *(f"stall on {name}" for name in INPUTS + OUTPUTS))
 """What has to happen at least once in a campaign of 10 or more."""
 
 
@@ -61,10 +63,9 @@ class Outcome:
 def _jobs(params: Parameters, seed: int, number: int) -> list[list[CoreJob]]:
     """Two batches: every kind of data once without stalls, then at random under stalls."""
     rng = np.random.default_rng((seed, number))
-    size = {"tokens": min(2 * params.m_tile, 40), "slices": 3, "vectors": 2}
-    first = [random_core_job(rng, params, **size, dense=False, kind=kind) for kind in KINDS]
-    second = [random_core_job(rng, params, **size, dense=True), random_core_job(rng, params, **size, dense=False),
-              hurried_job(rng, params), random_core_job(rng, params, **size)]
+    draw = functools.partial(random_core_job, rng, params, tokens=min(2 * params.m_tile, 40), slices=3, vectors=2)
+    first = [draw(dense=False, kind=kind) for kind in KINDS]
+    second = [draw(dense=True), draw(dense=False), hurried_job(rng, params), draw()]
     return [first, second]
 
 

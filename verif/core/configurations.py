@@ -21,7 +21,8 @@ EVERY: dict[str, tuple[int, ...]] = {
     "scatter_lookahead": (2, 4, 8, 16), "pe_depth": (1, 2, 3, 4)}
 """Fields of which every legal value has to occur."""
 
-NUMBERS = ("rows", "cols", "vector", "m_tile", "frames", "height", "width", "k_max", "n_max", "tokens_max", "matcher_lanes")
+NUMBERS = ("rows", "cols", "vector", "m_tile", "frames", "height", "width", "k_max", "n_max", "tokens_max",
+           "matcher_lanes")
 """Fields of which at least three values have to occur."""
 
 RELATIONS = ("R != C", "R = C", "R < V", "R = V", "C < V", "C = V", "V no power of two")
@@ -99,7 +100,7 @@ def plan(seed: int, count: int) -> list[Parameters]:
     """
     rng = np.random.default_rng(seed)
     chosen: dict[str, Parameters] = {}
-    missing = Counter({name: 100 for name in _wanted_values()} | {name: 1 for name in _wanted_pairs()})
+    missing = Counter(dict.fromkeys(_wanted_values(), 100) | dict.fromkeys(_wanted_pairs(), 1))
     seen: Counter[str] = Counter()
     while len(chosen) < count:
         best, gain = None, -1

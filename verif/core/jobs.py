@@ -62,7 +62,7 @@ def _cut(slices: list[Slice], job: Job, vector: int) -> list[Slice]:
 
 
 def core_job(rng: Generator, params: Parameters, job: Job, kind: str = "gather") -> CoreJob:
-    """Data for a job: `gather` concentrates rough tokens, a kind of `random_slice` makes slices at will, `mixed` of all."""
+    """Data for a job.  kind : `gather` concentrates rough tokens; one of `SLICE_KINDS`, or `mixed` of all of them."""
     v = params.vector
     if job.dense or kind == "gather":
         slices = next_slices(concentrate(rough_vectors(rng, job.tokens, job.k), job, params))
@@ -94,8 +94,10 @@ def random_core_job(rng: Generator, params: Parameters, tokens: int = 40, slices
     n = _length(rng, v, min(params.n_max, vectors * v))
     grid = random_grid(rng, params, tokens)
     mask = ALL_CANDIDATES if rng.random() < 0.6 else int(rng.integers(0, ALL_CANDIDATES + 1))
-    job = Job(k, n, random_tiles(rng, params, grid), grid.height, grid.width,
-              float(rng.choice((0.0, 0.5, 0.7, 0.9, 1.0))), mask, bool(rng.random() < 1 / 6) if dense is None else dense)
+    threshold = float(rng.choice((0.0, 0.5, 0.7, 0.9, 1.0)))
+    if dense is None:
+        dense = bool(rng.random() < 1 / 6)
+    job = Job(k, n, random_tiles(rng, params, grid), grid.height, grid.width, threshold, mask, dense)
     return core_job(rng, params, job, kind or str(rng.choice(("gather", "mixed", "gather", "runs"))))
 
 

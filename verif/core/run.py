@@ -29,7 +29,7 @@ from focus_rtl.verif.bench.build import build
 from focus_rtl.verif.bench.player import Played, Segment, play
 from focus_rtl.verif.bench.program import OUTPUTS, Program, inputs_of, program, unpack
 from focus_rtl.verif.bench.runner import SimulationError
-from focus_rtl.verif.bench.scoreboard import Mismatch, Received, Scoreboard
+from focus_rtl.verif.bench.scoreboard import Scoreboard
 from focus_rtl.verif.bench.streams import ALWAYS, Stall
 
 __all__ = ["CoreJob", "CoreRun", "JobReport", "Stalls", "run_core_jobs", "run_programs"]
@@ -61,7 +61,8 @@ class JobReport:
 class CoreRun:
     """Everything equal: how many words, and what each job took.
 
-    folder : of the build in the cache.  cycles : from reset to the last word, per reset.  stalled : cycles that each side of a stream paused, by stream.
+    folder : of the build in the cache.  cycles : from reset to the last word, per batch.
+    stalled : cycles that each side of a stream paused, by stream.
     """
 
     jobs: list[JobReport]
@@ -89,11 +90,11 @@ def run_core_jobs(params: Parameters, jobs: Sequence[CoreJob], *, seed: int, **o
     return run_programs(params, [programs], seed=seed, **options)
 
 
-def run_programs(params: Parameters, batches: Sequence[Sequence[Program]], *, seed: int, stall: Stalls | Sequence[Stalls] = ALWAYS,
-                 cut_after: dict[int, int] | None = None, replay: str | None = None, prefix: str = "", waves: bool = False, timeout: float = 600,
+def run_programs(params: Parameters, batches: Sequence[Sequence[Program]], *, seed: int,
+                 stall: Stalls | Sequence[Stalls] = ALWAYS, cut_after: dict[int, int] | None = None,
+                 replay: str | None = None, prefix: str = "", waves: bool = False, timeout: float = 600,
                  patience: int = 20000, cache_dir: Path | None = None, quick: bool = False,
-                 compilers: int | None = None,
-                 progress: Callable[[str], None] | None = None) -> CoreRun:
+                 compilers: int | None = None, progress: Callable[[str], None] | None = None) -> CoreRun:
     """Run batches of jobs, with a reset before each batch, and compare.
 
     Parameters

@@ -4,7 +4,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 __all__ = ["ROOT", "command", "environment", "focus_rtl"]
@@ -21,8 +21,8 @@ def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
     return kept | dict(changes or {})
 
 
-def focus_rtl(*arguments: str | Path, cwd: Path, env: Mapping[str, str] | None = None,
-              before: Callable[[], None] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run `focus-rtl` in folder `cwd`; `before` is called in the new process."""
+def focus_rtl(*arguments: str | Path, cwd: Path,
+              env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run `focus-rtl` in folder `cwd`."""
     return subprocess.run([*command, *map(str, arguments)], cwd=cwd, env=environment(env), capture_output=True,
-                          text=True, encoding="utf-8", check=False, timeout=300, preexec_fn=before)
+                          text=True, encoding="utf-8", check=False, timeout=300)

@@ -100,7 +100,8 @@ def test_a_number_of_the_wrong_type_is_understood(value: Any, nearest: int) -> N
     assert toml_value(problem.suggestion) == nearest
 
 
-@pytest.mark.parametrize(("key", "nearest"), [("rowz", "rows"), ("matcher_lane", "matcher_lanes"), ("M_TILE", "m_tile")])
+@pytest.mark.parametrize(("key", "nearest"), [("rowz", "rows"), ("matcher_lane", "matcher_lanes"),
+                                              ("M_TILE", "m_tile")])
 def test_unknown_key_is_refused_with_the_one_that_was_meant(key: str, nearest: str) -> None:
     (problem,) = refused(REGRESS | {key: 1})
     assert (problem.field, problem.suggestion) == (key, nearest)

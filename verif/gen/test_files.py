@@ -31,6 +31,14 @@ def failing(function: Callable[..., Any], turn: int, code: int) -> Callable[...,
     return wrapped
 
 
+def refusal(target: Path) -> InputOutputError | None:
+    try:
+        write_folder(target, NEW)
+    except InputOutputError as error:
+        return error
+    return None
+
+
 def test_a_new_folder_is_made_with_its_parents(tmp_path: Path) -> None:
     target = tmp_path / "x" / "y"
     assert write_folder(target, NEW) == list(NEW)
@@ -64,13 +72,11 @@ def test_whatever_fails_nothing_is_half_written(tmp_path: Path, monkeypatch: pyt
             folders = sorted(tmp_path.rglob("*"))
             with monkeypatch.context() as patch:
                 patch.setattr(os, name, failing(getattr(os, name), turn, code))
-                try:
-                    write_folder(target, NEW)
-                except InputOutputError as error:
-                    failures += 1
-                    assert os.strerror(code) in error.cause and str(target) in error.cause and error.cure
-                else:
-                    break  # it makes no call number `turn`
+                error = refusal(target)
+            if error is None:
+                break  # it makes no call number `turn`
+            failures += 1
+            assert os.strerror(code) in error.cause and str(target) in error.cause and error.cure
             assert contents(tmp_path) == before and sorted(tmp_path.rglob("*")) == folders
     # New: 3 writes, 1 parent (tried twice), the staging folder and the one in it, 1 move.  Existing: 2 files change.
     assert failures >= (2 + 3 + 3 if existing else 3 + 3 + 1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ram: what was written is read a cycle later, the output holds, both ports work at once; macros are left open by name."""
+"""Ram: what was written is read a cycle later, the output holds, both ports work at once; macros stay open."""
 
 import random
 from typing import Any

@@ -20,7 +20,7 @@ LINES = {"skid": ["skid_o"]} | {f"fifo{depth}": [f"fifo{depth}_o"] for depth in 
     f"fork{ways}": [f"fork{ways}_o{way}" for way in range(ways)] for ways in WAYS}
 """Line -> its output streams; its input is `<line>_i`, and what goes in comes out of every output."""
 
-LATENCY = {line: {"skid": Skid, "fifo": Fifo, "fork": Fork}[line[:4]].latency for line in LINES}
+LATENCY = {line: {"skid": Skid.latency, "fifo": Fifo.latency, "fork": Fork.latency}[line[:4]] for line in LINES}
 
 
 def width(line: str) -> int:

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Area and speed of the arithmetic: each unit alone on ECP5, out of context, between registers, and in transistors.
+
+    python -m focus_rtl.verif.numeric.area                      # the whole table, some minutes
+    python -m focus_rtl.verif.numeric.area pe_fp16 --seeds 1    # one unit, quickly
+    python -m focus_rtl.verif.numeric.area --json figures.json
+"""
+
+import argparse
+import hashlib
+import json
+import re
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from amaranth import Module, Signal
+from amaranth.lib.wiring import In, Out
+
+from focus_rtl.gen.emit import verilog_of
+from focus_rtl.hdl.array.pe import Pe
+from focus_rtl.hdl.numeric.accumulate import Accumulate
+from focus_rtl.hdl.numeric.add import Add
+from focus_rtl.hdl.numeric.compare import ProductGreater
+from focus_rtl.hdl.numeric.integer import IntegerGreater, IntegerVerdict
+from focus_rtl.hdl.numeric.mac import AddProduct, Product
+from focus_rtl.hdl.numeric.mean import Reciprocal
+from focus_rtl.hdl.numeric.multiply import Multiply
+from focus_rtl.hdl.numeric.multiply32 import Multiply32
+from focus_rtl.hdl.numeric.narrow import Narrow
+from focus_rtl.hdl.numeric.recode import Recode
+from focus_rtl.hdl.numeric.requantise import IntToFloat, Requantise
+from focus_rtl.hdl.numeric.widen import Widen
+from focus_rtl.hdl.unit import Unit, place
+from focus_rtl.verif.bench.toolchain import ToolMissing
+from focus_rtl.verif.formal.tools import nextpnr_ecp5, run_tool, yosys
+from focus_rtl.verif.numeric.harness import Harness, Lane
+from focus_rtl.verif.numeric.native import Native
+
+__all__ = ["UNITS", "Figures", "Registered", "measure"]
+
+DEVICE = ("--25k", "--package", "CABGA381", "--speed", "6", "--out-of-context", "--freq", "150", "--timing-allow-fail")
+CYCLES = 200_000
+"""Simulated per measurement of speed."""
+
+UNITS: dict[str, tuple[Callable[[int], Unit], tuple[int, ...]]] = {
+    "pe_fp16": (lambda depth: Pe(depth, "fp16"), (1, 2, 3, 4)),
+    "pe_fp16_lut": (lambda depth: Pe(depth, "fp16", "lut"), (3, 4)),
+    "pe_bf16": (lambda depth: Pe(depth, "bf16"), (1, 2, 3, 4)),
+    "pe_int8": (lambda depth: Pe(depth, "int8"), (1, 2)),
+    "recode": (Recode, (0,)),
+    "product_fp16": (Product, (0, 1)),
+    "add_product": (AddProduct, (0, 1, 2, 3, 4)),
+    "multiply_fp16": (Multiply, (0, 1, 2)),
+    "multiply_bf16": (lambda depth: Multiply(depth, "bf16"), (0, 1, 2, 3)),
+    "multiply_int8": (lambda depth: Multiply(depth, "int8"), (0, 1)),
+    "add": (Add, (0, 1, 2, 3, 4)),
+    "accumulate_int8": (lambda depth: Accumulate(depth, "int8"), (0, 1)),
+    "widen_fp16": (Widen, (0, 1)),
+    "narrow_fp16": (Narrow, (0, 1, 2)),
+    "narrow_bf16": (lambda depth: Narrow(depth, "bf16"), (0, 1)),
+    "int_to_float": (IntToFloat, (0, 1, 2)),
+    "multiply32": (Multiply32, (0, 2, 4)),
+    "requantise": (Requantise, (0, 4, 8)),
+    "product_greater": (ProductGreater, (0, 2, 4)),
+    "integer_greater": (IntegerGreater, (0, 2)),
+    "integer_verdict": (IntegerVerdict, (0, 3)),
+    "reciprocal_256": (lambda depth: Reciprocal(depth, 256), (1,)),
+}
+"""How to make each unit of some depth, and the depths that are measured."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a unit costs: LUT, FF (its own), DSP slices, Fmax of every seed and their median, transistors (with its own multiplier,
+    registers included), simulated cycles per second of one instance, and the SHA-256 of the Verilog that was measured.
+    """
+
+    unit: str
+    depth: int
+    lut: int
+    ff: int
+    dsp: int
+    fmax_mhz: float
+    seeds: tuple[float, ...]
+    transistors: int
+    cycles_per_s: int
+    sha256: str
+
+
+class Registered(Unit):
+    """A unit between registers: at every input, and at every output where `both`; so that each of its paths has two ends."""
+
+    def __init__(self, inner: Unit, both: bool) -> None:
+        self.inner, self.both = inner, both
+        members = {path[0]: member for path, member, _ in inner.signature.flatten(inner)}
+        super().__init__({name: (In if member.flow == In else Out)(member.shape) for name, member in members.items()},
+                         of=inner.module_name, both=int(both))
+        self._members = members
+
+    @property
+    def registers(self) -> int:
+        """Flip-flops that are not the unit's own."""
+        return sum(len(getattr(self, name)) for name, member in self._members.items() if member.flow == In or self.both)
+
+    def elaborate(self, platform: object) -> Module:
+        """Wire it up."""
+        m = Module()
+        unit = place(m, "unit", self.inner)
+        for name, member in self._members.items():
+            inside, outside = getattr(unit, name), getattr(self, name)
+            source, sink = (outside, inside) if member.flow == In else (inside, outside)
+            if member.flow == In or self.both:
+                register = Signal(len(outside), name=f"{name}_register", reset_less=True)
+                m.d.sync += register.eq(source)
+                source = register
+            m.d.comb += sink.eq(source)
+        return m
+
+
+def place_and_route(unit: Unit, both: bool, seeds: range, folder: Path) -> tuple[dict[str, int], list[float], str]:
+    """Cells by kind, Fmax per seed in MHz, and the hash of the Verilog."""
+    wrapped = Registered(unit, both)
+    design = verilog_of(wrapped)
+    (folder / "unit.v").write_text(design.text)
+    run_tool(yosys(), folder, "-q", "-p", f"read_verilog unit.v; synth_ecp5 -noiopad -top {design.top} -json unit.json")
+    found = []
+    for seed in seeds:
+        run_tool(nextpnr_ecp5(), folder, *DEVICE, "--json", "unit.json", "--seed", str(seed), "--report", "report.json")
+        measured = json.loads((folder / "report.json").read_text())
+        found.append(round(next(clock["achieved"] for clock in measured["fmax"].values()), 1))
+    cells = {name: entry["used"] for name, entry in measured["utilization"].items()}
+    cells["TRELLIS_FF"] -= wrapped.registers
+    return cells, found, hashlib.sha256(design.text.encode()).hexdigest()
+
+
+def transistors(unit: Unit, folder: Path) -> int:
+    """Yosys' estimate for static CMOS of its own gates, a flip-flop counted as 16.
+
+    Without ABC, which in YoWASP's Yosys 0.70 ends the whole program in silence: good for comparisons among these units only.
+    """
+    design = verilog_of(unit)
+    (folder / "gates.v").write_text(design.text)
+    said = run_tool(yosys(), folder, "-p", f"read_verilog gates.v; synth -flatten -noabc -top {design.top}; "
+                    "dfflegalize -cell $_DFF_P_ 01; delete t:$scopeinfo; opt_clean; stat -tech cmos")
+    found = re.findall(r"Estimated number of transistors:\s+(\d+)\s*$", said, re.MULTILINE)
+    if not found:
+        raise RuntimeError(f"Yosys gave no complete estimate for {design.top}")
+    return int(found[-1])
+
+
+def cycles_per_second(make: Callable[[], Unit], rng: np.random.Generator) -> int:
+    """Best of five runs of the compiled model on random operands; 0 for a unit that has more than `o`."""
+    unit = make()
+    members = {path[0]: member for path, member, _ in unit.signature.flatten(unit)}
+    inputs = {name: len(getattr(unit, name)) for name, member in members.items() if member.flow == In}
+    if "o" not in members:
+        return 0
+    with Native(Harness([Lane("o", make, {name: name for name in inputs})], inputs)) as model:
+        count = min(CYCLES, model.capacity)
+        for name, width in inputs.items():
+            model.inputs[name][:count, 0] = rng.integers(0, 1 << width, count)
+        best = float("inf")
+        for _ in range(5):
+            begin = time.perf_counter()
+            model.start(count)
+            model.finish()
+            best = min(best, time.perf_counter() - begin)
+    return round(count / best)
+
+
+class _PeAsFunction(Unit):
+    """A PE with its psum output called `o`, as the harness wants it."""
+
+    def __init__(self, pe: Pe) -> None:
+        self.pe = pe
+        width = len(pe.x_i)
+        super().__init__({"x_i": In(width), "w_i": In(width), "swap_i": In(1), "shift_i": In(1), "psum_i": In(32), "o": Out(32)},
+                         of=pe.module_name)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        pe = place(m, "pe", self.pe)
+        m.d.comb += [getattr(pe, name).eq(getattr(self, name)) for name in ("x_i", "w_i", "swap_i", "shift_i", "psum_i")]
+        m.d.comb += self.o.eq(pe.psum_o)
+        return m
+
+
+def measure(name: str, depth: int, seeds: range, speed: bool = True) -> Figures:
+    """All figures of a unit at a depth."""
+    make = UNITS[name][0]
+    with tempfile.TemporaryDirectory(prefix="focus-rtl-area-") as kept:
+        folder = Path(kept)
+        # A unit without registers of its own gets some at the output; others end in theirs.
+        cells, fmax, digest = place_and_route(make(depth), depth == 0, seeds, folder)
+        gates = transistors(make(depth), folder)
+
+    def alone() -> Unit:
+        unit = make(depth)
+        return _PeAsFunction(unit) if isinstance(unit, Pe) else unit
+
+    cycles = cycles_per_second(alone, np.random.default_rng(1)) if speed else 0
+    return Figures(name, depth, cells["TRELLIS_COMB"], cells["TRELLIS_FF"], cells.get("MULT18X18D", 0),
+                   statistics.median(fmax), tuple(fmax), gates, cycles, digest)
+
+
+def _rows(names: list[str], seeds: range) -> Iterator[Figures]:
+    for name in names:
+        for depth in UNITS[name][1]:
+            figures = measure(name, depth, seeds)
+            print(f"| {figures.unit} | {figures.depth} | {figures.lut} | {figures.ff} | {figures.dsp} | {figures.fmax_mhz:.0f} | "
+                  f"{figures.transistors:,} | {figures.cycles_per_s / 1e6:.1f} M |", flush=True)
+            yield figures
+
+
+def main() -> int:
+    """Command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m focus_rtl.verif.numeric.area", description=__doc__.split("\n")[0])
+    parser.add_argument("units", nargs="*", metavar="unit", help=f"of {', '.join(UNITS)}; else all")
+    parser.add_argument("--seeds", type=int, default=5, help="of placement, 1 .. n; Fmax is their median (default: 5)")
+    parser.add_argument("--json", type=Path, help="write the figures there as well")
+    chosen = parser.parse_args()
+    unknown = sorted(set(chosen.units) - set(UNITS))
+    if unknown or chosen.seeds < 1:
+        parser.error(f"no unit {', '.join(unknown)}; there are {', '.join(UNITS)}" if unknown else "--seeds is at least 1")
+    try:
+        tools = {"yosys": yosys().version, "nextpnr-ecp5": nextpnr_ecp5().version}
+    except ToolMissing as missing:
+        print(missing)
+        return 1
+    print(f"ECP5-25F, speed grade 6, Yosys {tools['yosys']}, nextpnr {tools['nextpnr-ecp5']}, median of {chosen.seeds} seeds")
+    print("| unit | depth | LUT | FF | DSP | Fmax, MHz | transistors | simulated cycles/s |\n|---|---|---|---|---|---|---|---|")
+    rows = list(_rows(chosen.units or list(UNITS), range(1, chosen.seeds + 1)))
+    if chosen.json:
+        document = {"tools": tools, "device": " ".join(DEVICE), "figures": [asdict(row) for row in rows]}
+        chosen.json.write_text(json.dumps(document, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
