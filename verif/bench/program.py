@@ -20,15 +20,15 @@ from focus_rtl.golden.sic.gather import Gathered
 from focus_rtl.golden.sic.scatter import Scales
 from focus_rtl.hdl import layouts
 
-__all__ = ["OUTPUTS", "Program", "elements", "inputs_of", "pack", "program", "rejected", "unpack"]
+__all__ = ["INPUTS", "OUTPUTS", "Program", "elements", "inputs_of", "pack", "program", "rejected", "unpack"]
 
+INPUTS = ("job", "tiles", "vectors", "maps", "weights", "positions", "scales")
 OUTPUTS = ("outputs", "out_maps", "summary", "status")
 
 
 def inputs_of(params: Parameters) -> tuple[str, ...]:
-    """The core's input streams; int8 has scales."""
-    streams = ("job", "tiles", "vectors", "maps", "weights", "positions")
-    return (*streams, "scales") if params.dtype == "int8" else streams
+    """The input streams of a core: only int8 has scales."""
+    return INPUTS if params.dtype == "int8" else INPUTS[:-1]
 
 
 def pack(layout: data.StructLayout, **values: int) -> int:
