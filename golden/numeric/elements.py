@@ -17,8 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 from focus_rtl.golden.numeric import formats
 from focus_rtl.golden.numeric.formats import Bits16, Bits32
 
-__all__ = ["BFLOAT_NAN", "ELEMENTS", "Bits8", "Element", "add_int32", "int_to_float", "integer_greater", "integer_match",
-           "mean", "multiply_bf16", "multiply_int8", "narrow_bf16", "reciprocal", "requantise", "widen_bf16"]
+__all__ = ["BFLOAT_NAN", "ELEMENTS", "Bits8", "Element", "add_int32", "int_to_float", "integer_greater",
+           "integer_match", "mean", "multiply_bf16", "multiply_int8", "narrow_bf16", "reciprocal", "requantise",
+           "widen_bf16"]
 
 Bits8 = NDArray[np.uint8]
 
@@ -89,8 +90,8 @@ def requantise(acc: ArrayLike, scale: ArrayLike) -> Bits8:
 
 def integer_greater(q_a: ArrayLike, n_b: ArrayLike, q_b: ArrayLike, n_a: ArrayLike) -> NDArray[np.bool_]:
     """q_a * n_b > q_b * n_a, exact: |q| < 2**41 and n < 2**21 keep the products within int64."""
-    left, right = np.asarray(q_a, np.int64) * np.asarray(n_b, np.int64), np.asarray(q_b, np.int64) * np.asarray(n_a, np.int64)
-    return np.asarray(left > right)
+    left = np.asarray(q_a, np.int64) * np.asarray(n_b, np.int64)
+    return np.asarray(left > np.asarray(q_b, np.int64) * np.asarray(n_a, np.int64))
 
 
 def integer_match(q: ArrayLike, n_u: ArrayLike, n_v: ArrayLike, t2: ArrayLike) -> NDArray[np.bool_]:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from amaranth import Cat, Const, Module, Mux, Signal, Value
 
-__all__ = ["BINARY16", "BINARY32", "BFLOAT16", "FLOATS", "NAN16", "NAN32", "Layout", "Number", "clamp", "leading_zeros", "let",
-           "nearest_even", "only_if", "shift_left", "sticky", "unpack"]
+__all__ = ["BINARY16", "BINARY32", "BFLOAT16", "FLOATS", "NAN16", "NAN32", "Layout", "Number", "clamp",
+           "leading_zeros", "let", "nearest_even", "only_if", "shift_left", "sticky", "unpack"]
 
 
 @dataclass(frozen=True)

@@ -67,10 +67,10 @@ class ProductGreater(NumericUnit):
     def _order(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
         swap = let(m, "swap", s.left_exponent < s.right_exponent)
         distance = Mux(swap, s.right_exponent - s.left_exponent, s.left_exponent - s.right_exponent)
+        width = (2 * self.layout.significands).bit_length()
         return {
             "high": Mux(swap, s.right, s.left), "low": Mux(swap, s.left, s.right),
-            "distance": clamp(m, "away", distance[:self.layout.exponents + 1],
-                                                      (2 * self.layout.significands).bit_length()), "want_high": ~(swap ^ s.below),
+            "distance": clamp(m, "away", distance[:self.layout.exponents + 1], width), "want_high": ~(swap ^ s.below),
             "decided": s.decided, "verdict": s.verdict,
         }
 

@@ -21,8 +21,8 @@ MULTIPLIERS = ("dsp", "lut")
 
 
 def product_layout() -> data.StructLayout:
-    """significand : 22 bits, the top one set unless the product is zero.  exponent : binary32's field, 79 .. 158, and 0 for
-    a zero.  sign.  special : infinity or NaN; then the fields above mean nothing.  nan.
+    """significand : 22 bits, the top one set unless the product is zero.  exponent : binary32's field, 79 .. 158, and 0
+    for a zero.  sign.  special : infinity or NaN; then the fields above mean nothing.  nan.
     """
     return data.StructLayout({"significand": 22, "exponent": 8, "sign": 1, "special": 1, "nan": 1})
 
@@ -87,8 +87,8 @@ class AddProduct(NumericUnit):
     """psum + product -> psum in binary32, one rounding.
 
     No sum of binary16 products is subnormal or rounds to infinity: each is a multiple of 2**-48, below 2**32, so a sum
-    is zero or at least 2**-48.  Hence neither end of binary32's range has any logic here.  The larger magnitude is put first, so
-    the difference is never negative.
+    is zero or at least 2**-48.  Hence neither end of binary32's range has any logic here.  The larger magnitude is put
+    first, so the difference is never negative.
     Latency `depth` cycles, throughput one sum per cycle.
 
     Parameters
@@ -169,7 +169,7 @@ class AddProduct(NumericUnit):
         return {"o": Cat(nearest_even(Cat(s.fraction, s.exponent), s.guard, s.rest), s.sign)}
 
     def _shift_out(self, m: Module, value: Value, places: tuple[int, ...]) -> tuple[Value, Value]:
-        """Shift leading zeros out, 2**place at a time where so many are there; also their number, in units of the last."""
+        """Shift leading zeros out, 2**place at a time where so many are there; also how many, in units of the last."""
         count = []
         for place in places:
             step = 1 << place

@@ -23,7 +23,7 @@ def reciprocal_bits(count: int) -> int:
 
 
 def _look_up(m: Module, count: Value, largest: int) -> Value:
-    """The reciprocal of `count`, a table without rows that software can reach by mistake: 0 and what is too large give +0.
+    """The reciprocal of `count`; 0 and what is beyond the table give +0.
 
     A power of two is a table row like any other: synthesis makes a ROM of all of them.
     """

@@ -46,8 +46,8 @@ class Multiply32(NumericUnit):
 def rounded_product(layout: Layout) -> list[Stage]:
     """Stages from `a`, `b` in a format with binary32's exponents to `o`, their product rounded to binary32.
 
-    The product of two w-bit significands, put w places above where a normalised one stands, is brought into place by one
-    right shift: less than w normalises a subnormal operand's product, more makes a subnormal result.  Two subnormal
+    The product of two w-bit significands, put w places above where a normalised one stands, is brought into place by
+    one right shift: less than w normalises a subnormal operand's product, more makes a subnormal result.  Two subnormal
     operands need no more zeros counted, since their product is far below the least subnormal.
     """
     width, bias = layout.significands, layout.bias

@@ -101,7 +101,7 @@ def run(design: EmittedDesign, built: Built, module: str, *, testcase: str | Seq
         return result
     except SimulationError as error:
         if keep:
-            error.add_note(f"waves: {folder / f'dump.{built.waves}'}")
+            raise SimulationError(f"{error}\n  waves: {folder / f'dump.{built.waves}'}") from None
         raise
     finally:
         if not keep:

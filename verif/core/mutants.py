@@ -26,7 +26,7 @@ __all__ = ["Verdict", "copy_package", "main", "try_fault"]
 
 AREAS = ("golden", "hdl", "gen", "verif")
 
-FOUND = re.compile(r"^FAILED .* - .*(Mismatch|SimulationError|AssertionError|assert )", re.MULTILINE)
+FOUND = re.compile(r"^FAILED .* - .*(Mismatch|SimulationError): ", re.MULTILINE)
 """What a fault that was found looks like; anything else (the source does not run, the build fails) proves nothing."""
 
 

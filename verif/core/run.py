@@ -126,6 +126,7 @@ def run_programs(params: Parameters, batches: Sequence[Sequence[Program]], *, se
                 for number, (batch, one) in enumerate(zip(batches, every, strict=True))]
     played, result = play(design, built, segments, seed=seed, patience=patience, timeout=timeout, progress=progress)
     hint = replay or f"seed {seed}, configuration {params.sha256[:12]}"
+    hint += f"\n  waves: {result['waves']}" if "waves" in result else ""
     boards = [_check(batch, part, segment, hint, seed)
               for batch, part, segment in zip(batches, played, segments, strict=False)]
     stalled: dict[str, int] = {}

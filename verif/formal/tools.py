@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds the open synthesis tools: Yosys and nextpnr, of the system or as YoWASP wheels, and Z3; says what is missing."""
+"""Finds the open synthesis tools, Yosys and nextpnr as YoWASP wheels have them, and Z3; says what is missing."""
 
 import functools
 import importlib.util
@@ -47,7 +47,7 @@ def require_z3() -> None:
 
 
 def run_tool(tool: Tool, folder: Path, *arguments: str) -> str:
-    """Run a tool in `folder`, on files named relative to it (YoWASP sees no other temporary folder); returns what it printed.
+    """Run a tool in `folder`, on files named relative to it (YoWASP sees no other); returns what it printed.
 
     Raises
     ------

@@ -50,26 +50,26 @@ CYCLES = 200_000
 
 UNITS: dict[str, tuple[Callable[[int], Unit], tuple[int, ...]]] = {
     "pe_fp16": (lambda depth: Pe(depth, "fp16"), (1, 2, 3, 4)),
-    "pe_fp16_lut": (lambda depth: Pe(depth, "fp16", "lut"), (3, 4)),
+    "pe_fp16_lut": (lambda depth: Pe(depth, "fp16", "lut"), (4,)),
     "pe_bf16": (lambda depth: Pe(depth, "bf16"), (1, 2, 3, 4)),
     "pe_int8": (lambda depth: Pe(depth, "int8"), (1, 2)),
     "recode": (Recode, (0,)),
-    "product_fp16": (Product, (0, 1)),
-    "add_product": (AddProduct, (0, 1, 2, 3, 4)),
-    "multiply_fp16": (Multiply, (0, 1, 2)),
-    "multiply_bf16": (lambda depth: Multiply(depth, "bf16"), (0, 1, 2, 3)),
-    "multiply_int8": (lambda depth: Multiply(depth, "int8"), (0, 1)),
-    "add": (Add, (0, 1, 2, 3, 4)),
-    "accumulate_int8": (lambda depth: Accumulate(depth, "int8"), (0, 1)),
-    "widen_fp16": (Widen, (0, 1)),
-    "narrow_fp16": (Narrow, (0, 1, 2)),
-    "narrow_bf16": (lambda depth: Narrow(depth, "bf16"), (0, 1)),
-    "int_to_float": (IntToFloat, (0, 1, 2)),
-    "multiply32": (Multiply32, (0, 2, 4)),
-    "requantise": (Requantise, (0, 4, 8)),
-    "product_greater": (ProductGreater, (0, 2, 4)),
-    "integer_greater": (IntegerGreater, (0, 2)),
-    "integer_verdict": (IntegerVerdict, (0, 3)),
+    "product_fp16": (Product, (1,)),
+    "add_product": (AddProduct, (3, 4)),
+    "multiply_fp16": (Multiply, (1,)),
+    "multiply_bf16": (lambda depth: Multiply(depth, "bf16"), (3,)),
+    "multiply_int8": (lambda depth: Multiply(depth, "int8"), (1,)),
+    "add": (Add, (2, 4)),
+    "accumulate_int8": (lambda depth: Accumulate(depth, "int8"), (1,)),
+    "widen_fp16": (Widen, (1,)),
+    "narrow_fp16": (Narrow, (1, 2)),
+    "narrow_bf16": (lambda depth: Narrow(depth, "bf16"), (1,)),
+    "int_to_float": (IntToFloat, (2,)),
+    "multiply32": (Multiply32, (2, 4)),
+    "requantise": (Requantise, (4, 8)),
+    "product_greater": (ProductGreater, (2, 4)),
+    "integer_greater": (IntegerGreater, (2,)),
+    "integer_verdict": (IntegerVerdict, (3,)),
     "reciprocal_256": (lambda depth: Reciprocal(depth, 256), (1,)),
 }
 """How to make each unit of some depth, and the depths that are measured."""
@@ -77,8 +77,8 @@ UNITS: dict[str, tuple[Callable[[int], Unit], tuple[int, ...]]] = {
 
 @dataclass(frozen=True)
 class Figures:
-    """What a unit costs: LUT, FF (its own), DSP slices, Fmax of every seed and their median, transistors (with its own multiplier,
-    registers included), simulated cycles per second of one instance, and the SHA-256 of the Verilog that was measured.
+    """What a unit costs: LUT, FF (its own), DSP slices, median and every seed's Fmax, transistors (a multiplier of
+    gates and the registers included), simulated cycles per second of one instance, SHA-256 of the Verilog that was measured.
     """
 
     unit: str
@@ -94,7 +94,7 @@ class Figures:
 
 
 class Registered(Unit):
-    """A unit between registers: at every input, and at every output where `both`; so that each of its paths has two ends."""
+    """A unit between registers: at every input, and at every output where `both`; so each of its paths has two ends."""
 
     def __init__(self, inner: Unit, both: bool) -> None:
         self.inner, self.both = inner, both
@@ -142,7 +142,7 @@ def place_and_route(unit: Unit, both: bool, seeds: range, folder: Path) -> tuple
 def transistors(unit: Unit, folder: Path) -> int:
     """Yosys' estimate for static CMOS of its own gates, a flip-flop counted as 16.
 
-    Without ABC, which in YoWASP's Yosys 0.70 ends the whole program in silence: good for comparisons among these units only.
+    Without ABC, which in YoWASP's Yosys 0.70 ends the whole program in silence: for comparisons among these units only.
     """
     design = verilog_of(unit)
     (folder / "gates.v").write_text(design.text)
@@ -180,13 +180,14 @@ class _PeAsFunction(Unit):
     def __init__(self, pe: Pe) -> None:
         self.pe = pe
         width = len(pe.x_i)
-        super().__init__({"x_i": In(width), "w_i": In(width), "swap_i": In(1), "shift_i": In(1), "psum_i": In(32), "o": Out(32)},
-                         of=pe.module_name)
+        super().__init__({"x_i": In(width), "w_i": In(width), "swap_i": In(1), "shift_i": In(1), "psum_i": In(32),
+                          "o": Out(32)}, of=pe.module_name)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         pe = place(m, "pe", self.pe)
-        m.d.comb += [getattr(pe, name).eq(getattr(self, name)) for name in ("x_i", "w_i", "swap_i", "shift_i", "psum_i")]
+        for name in ("x_i", "w_i", "swap_i", "shift_i", "psum_i"):
+            m.d.comb += getattr(pe, name).eq(getattr(self, name))
         m.d.comb += self.o.eq(pe.psum_o)
         return m
 
@@ -212,29 +213,33 @@ def measure(name: str, depth: int, seeds: range, speed: bool = True) -> Figures:
 def _rows(names: list[str], seeds: range) -> Iterator[Figures]:
     for name in names:
         for depth in UNITS[name][1]:
-            figures = measure(name, depth, seeds)
-            print(f"| {figures.unit} | {figures.depth} | {figures.lut} | {figures.ff} | {figures.dsp} | {figures.fmax_mhz:.0f} | "
-                  f"{figures.transistors:,} | {figures.cycles_per_s / 1e6:.1f} M |", flush=True)
-            yield figures
+            row = measure(name, depth, seeds)
+            print(f"| {row.unit} | {row.depth} | {row.lut} | {row.ff} | {row.dsp} | {row.fmax_mhz:.0f} | "
+                  f"{row.transistors:,} | {row.cycles_per_s / 1e6:.1f} M |", flush=True)
+            yield row
 
 
 def main() -> int:
     """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m focus_rtl.verif.numeric.area", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m focus_rtl.verif.numeric.area",
+                                     description="area and speed of the arithmetic")
     parser.add_argument("units", nargs="*", metavar="unit", help=f"of {', '.join(UNITS)}; else all")
     parser.add_argument("--seeds", type=int, default=5, help="of placement, 1 .. n; Fmax is their median (default: 5)")
     parser.add_argument("--json", type=Path, help="write the figures there as well")
     chosen = parser.parse_args()
     unknown = sorted(set(chosen.units) - set(UNITS))
-    if unknown or chosen.seeds < 1:
-        parser.error(f"no unit {', '.join(unknown)}; there are {', '.join(UNITS)}" if unknown else "--seeds is at least 1")
+    if unknown:
+        parser.error(f"no unit {', '.join(unknown)}; there are {', '.join(UNITS)}")
+    if chosen.seeds < 1:
+        parser.error("--seeds is at least 1")
     try:
         tools = {"yosys": yosys().version, "nextpnr-ecp5": nextpnr_ecp5().version}
     except ToolMissing as missing:
         print(missing)
         return 1
-    print(f"ECP5-25F, speed grade 6, Yosys {tools['yosys']}, nextpnr {tools['nextpnr-ecp5']}, median of {chosen.seeds} seeds")
-    print("| unit | depth | LUT | FF | DSP | Fmax, MHz | transistors | simulated cycles/s |\n|---|---|---|---|---|---|---|---|")
+    versions = ", ".join(f"{name} {version}" for name, version in tools.items())
+    print(f"ECP5-25F, speed grade 6, {versions}, median of {chosen.seeds} seeds")
+    print("| unit | depth | LUT | FF | DSP | Fmax, MHz | transistors | simulated cycles/s |\n" + "|---" * 8 + "|")
     rows = list(_rows(chosen.units or list(UNITS), range(1, chosen.seeds + 1)))
     if chosen.json:
         document = {"tools": tools, "device": " ".join(DEVICE), "figures": [asdict(row) for row in rows]}

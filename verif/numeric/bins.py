@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bins of a sum of two binary32 numbers: exponent difference x add or cancel x rounding x class of the result.
 
-A zero and a subnormal have the exponent of the least normal; difference 26 stands for all from 26 on.  `cancel` means that the
-signs differ.  The rounding says where the exact sum lies between the two binary32 numbers around it, seen from zero.
+A zero and a subnormal have the exponent of the least normal; difference 26 stands for all from 26 on.  `cancel` means
+that the signs differ.  The rounding says where the exact sum lies between the two binary32 numbers around it, seen from
+zero.
 """
 
 import numpy as np
@@ -24,7 +25,8 @@ def bin_of(x: Bits, y: Bits, total: Bits) -> NDArray[np.int64]:
     distance = np.minimum(np.abs(field_x - field_y), DISTANCES - 1)
     cancel = ((x ^ y) >> np.uint32(31)).astype(np.int64)
     magnitude = total & np.uint32(0x7FFFFFFF)
-    kind = np.select([magnitude > 0x7F800000, magnitude == 0x7F800000, magnitude == 0, magnitude < 0x00800000], [4, 3, 2, 1], 0)
+    kinds = [magnitude > 0x7F800000, magnitude == 0x7F800000, magnitude == 0, magnitude < 0x00800000]
+    kind = np.select(kinds, [4, 3, 2, 1], 0)
     rounding = _rounding(x, y, cancel)
     special = (field_x == 255) | (field_y == 255)
     return np.ravel_multi_index((distance, cancel, np.where(special, 0, rounding), kind), SHAPE)

@@ -4,7 +4,8 @@
     python -m focus_rtl.verif.numeric.campaign                        # all, a minute or two
     python -m focus_rtl.verif.numeric.campaign mac_bf16 --seed 7
 
-Ends with 1 on a difference, on a reachable bin with fewer than 1,000 hits, or on a hit in a bin that is said to be out of reach.
+Ends with 1 on a difference, on a reachable bin with fewer than 1,000 hits, or on a hit in a bin that is said to be out
+of reach.
 """
 
 import argparse
@@ -30,7 +31,7 @@ __all__ = ["CAMPAIGNS", "Campaign", "Outcome", "run"]
 
 LANES, BATCH = 8, 1 << 15
 SETS, HITS, LIMIT = 10_000_000, 1_000, 60_000_000
-"""Triples at least; hits of every reachable bin; triples at most before a bin that is still short counts as a failure."""
+"""Triples at least; hits of every reachable bin; triples at most before a bin that is still short is a failure."""
 
 Bits = NDArray[np.uint32]
 Triple = tuple[NDArray[Any], NDArray[Any], Bits]
@@ -44,8 +45,10 @@ def _fractions(rng: np.random.Generator, size: int, width: int) -> NDArray[np.in
     """Any, all ones, a power of two, few low bits, few high bits, nearly all ones."""
     anything = rng.integers(0, 1 << width, size)
     ones, run = (1 << width) - 1, rng.integers(0, width, size)
-    return np.choose(rng.integers(0, 7, size), [anything, anything, 0 * run + ones, 0 * run, anything >> run, anything << run & ones,
-                                                ones - rng.integers(0, 3, size)])
+    few = rng.choice([0, 1, 2, 3, 4], size) << width - 2 & ones  # of the highest bits
+    return np.choose(rng.integers(0, 8, size), [
+        anything, anything, 0 * run + ones, 0 * run, anything >> run, anything << run & ones,
+        ones - rng.integers(0, 3, size), few])
 
 
 def partner(rng: np.random.Generator, first: Bits, subnormal: bool) -> Bits:
@@ -68,7 +71,15 @@ def partner(rng: np.random.Generator, first: Bits, subnormal: bool) -> Bits:
     number = np.where((alike > 0.06) & (alike < 0.08), first & 0x7FFFFFFF, number)
     number = np.where((alike > 0.08) & (alike < 0.10), 0, number)
     number = np.where((alike > 0.10) & (alike < 0.11), rng.choice([0x7F800000, 0x7FC00000], size), number)
-    return _legal(np.clip(number, 0, 0x7FFFFFFF) | rng.integers(0, 2, size) << 31, subnormal)
+    sign = rng.integers(0, 2, size) << 31
+    # On the brink of overflow: the largest numbers, less about as much as the other one carries.
+    brink = (exponent >= 229) & (exponent < 255) & (rng.random(size) < 0.5)
+    away = np.clip(254 - exponent, 0, 25)
+    carried = ((first & np.uint32(0x7FFFFF)).astype(np.int64) | 1 << 23) >> away
+    large = np.clip((1 << 24) - carried - rng.integers(-1, 2, size), 1 << 23, (1 << 24) - 1)
+    number = np.where(brink, 254 << 23 | large & 0x7FFFFF, number)
+    sign = np.where(brink, (first >> np.uint32(31)).astype(np.int64) << 31, sign)
+    return _legal(np.clip(number, 0, 0x7FFFFFFF) | sign, subnormal)
 
 
 def _legal(number: NDArray[np.int64], subnormal: bool) -> Bits:
@@ -81,9 +92,9 @@ def _legal(number: NDArray[np.int64], subnormal: bool) -> Bits:
 
 def _exponents(rng: np.random.Generator, size: int) -> NDArray[np.int64]:
     """binary32's: anywhere, near the least, near the largest, special, and those a zero is so many binades below."""
-    return np.choose(rng.integers(0, 8, size), [
-        *[rng.integers(1, 255, size)] * 3, rng.integers(0, 4, size), rng.integers(0, 30, size), rng.integers(225, 255, size),
-        rng.integers(253, 255, size), np.full(size, 255)])
+    return np.choose(rng.integers(0, 9, size), [
+        *[rng.integers(1, 255, size)] * 3, rng.integers(0, 4, size), rng.integers(0, 30, size),
+        *[rng.integers(227, 255, size)] * 2, rng.integers(253, 255, size), np.full(size, 255)])
 
 
 def draw_add(rng: np.random.Generator, size: int) -> Triple:
@@ -100,11 +111,18 @@ def draw_fp16(rng: np.random.Generator, size: int) -> Triple:
         exponent = np.choose(rng.integers(0, 6, size), [*[rng.integers(0, 31, size)] * 4, 0 * rng.integers(0, 1, size),
                                                         rng.integers(0, 32, size)])
         bits = exponent << 10 | _fractions(rng, size, 10) | rng.integers(0, 2, size) << 15
-        return np.where(rng.random(size) < 0.05, rng.choice([0, 0x8000, 0x7C00, 0x7E01, 0xFC00], size), bits).astype(np.uint16)
+        special = rng.choice([0, 0x8000, 0x7C00, 0x7E01, 0xFC00], size)
+        return np.where(rng.random(size) < 0.05, special, bits).astype(np.uint16)
+
     x, w = element(), element()
     product = formats.multiply(x, w)
     psum = partner(rng, product, False)
     return x, w, psum
+
+
+_SIGNIFICANDS = np.arange(128, 256)
+_FULL = np.argwhere(np.multiply.outer(_SIGNIFICANDS, _SIGNIFICANDS) // 128 == 255)
+"""Fractions of bfloat16 whose product is nearly 2: the largest of a binade, which a small psum carries over."""
 
 
 def draw_bf16(rng: np.random.Generator, size: int) -> Triple:
@@ -113,18 +131,27 @@ def draw_bf16(rng: np.random.Generator, size: int) -> Triple:
     x_exponent = np.clip(rng.integers(1, 255, size), wanted + 127 - 254, wanted + 126)
     x_exponent = np.clip(x_exponent, 0, 255)
     w_exponent = np.clip(wanted + 127 - x_exponent, 0, 254)
-    sides = [np.where(rng.random(size) < 0.02, rng.choice([0, 255], size), exponent) for exponent in (x_exponent, w_exponent)]
-    x, w = ((side << 7 | _fractions(rng, size, 7) | rng.integers(0, 2, size) << 15).astype(np.uint16) for side in sides)
+    full = rng.random(size) < 0.1
+    x_exponent, w_exponent = np.where(full, 190, x_exponent), np.where(full, 191, w_exponent)  # product below 2**128
+    fractions = np.where(full, rng.choice(_FULL, size).T, [_fractions(rng, size, 7) for _ in "xw"])
+    sides = [np.where(rng.random(size) < 0.02, rng.choice([0, 255], size), exponent)
+             for exponent in (x_exponent, w_exponent)]
+    x, w = ((side << 7 | part | rng.integers(0, 2, size) << 15).astype(np.uint16)
+            for side, part in zip(sides, fractions, strict=True))
     return x, w, partner(rng, elements.multiply_bf16(x, w), True)
 
 
 def draw_int8(rng: np.random.Generator, size: int) -> Triple:
     """Two elements, and accumulators anywhere, at the ends of int32, or near the product."""
-    x, w = (np.where(rng.random(size) < 0.2, rng.choice([0, 1, 127, 128, 255], size), rng.integers(0, 256, size)) for _ in "xw")
-    x, w = x.astype(np.uint8), w.astype(np.uint8)
+    def element() -> NDArray[np.uint8]:
+        end = rng.choice([0, 1, 127, 128, 255], size)
+        return np.where(rng.random(size) < 0.2, end, rng.integers(0, 256, size)).astype(np.uint8)
+
+    x, w = element(), element()
     near = rng.integers(0, 1 << 15, size)
-    psum = np.choose(rng.integers(0, 4, size), [rng.integers(0, 1 << 32, size), 0x7FFFFFFF - near, 0x80000000 + near,
-                                                -elements.multiply_int8(x, w).view(np.int32).astype(np.int64) + near % 3])
+    product = elements.multiply_int8(x, w).view(np.int32).astype(np.int64)
+    psum = np.choose(rng.integers(0, 5, size), [near * 0, rng.integers(0, 1 << 32, size), 0x7FFFFFFF - near,
+                                                0x80000000 + near, near % 3 - product])
     return x, w, (psum & 0xFFFFFFFF).astype(np.uint32)
 
 
@@ -132,8 +159,8 @@ def _float_bins(first: Bits, psum: Bits, total: Bits) -> NDArray[np.int64]:
     return bin_of(first, psum, total)
 
 
-INT_NAMES = [f"product {p}, psum {q}, {wrap}" for p in ("negative", "zero", "positive") for q in ("negative", "zero", "positive")
-             for wrap in ("in range", "wraps")]
+SIGNS = ("negative", "zero", "positive")
+INT_NAMES = [f"product {p}, psum {q}, {wrap}" for p in SIGNS for q in SIGNS for wrap in ("in range", "wraps")]
 
 
 def _int_bins(first: Bits, psum: Bits, total: Bits) -> NDArray[np.int64]:
@@ -227,14 +254,16 @@ def _compare(campaign: Campaign, triple: Triple, expected: Bits, got: Bits, seed
     wrong = np.flatnonzero(got != expected)
     if wrong.size:
         first = wrong[0]
-        inputs = ", ".join(f"{name} = {int(values[first]):#x}" for name, values in zip(campaign.operands, triple, strict=False))
-        raise Difference(f"{wrong.size} of {len(expected)} differ; the first: {inputs}: expected {int(expected[first]):#x}, "
-                         f"got {int(got[first]):#x}; seed {seed}")
+        inputs = ", ".join(f"{name} = {int(values[first]):#x}"
+                           for name, values in zip(campaign.operands, triple, strict=False))
+        raise Difference(f"{wrong.size} of {len(expected)} differ; the first: {inputs}: "
+                         f"expected {int(expected[first]):#x}, got {int(got[first]):#x}; seed {seed}")
 
 
 def main() -> int:
     """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m focus_rtl.verif.numeric.campaign", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m focus_rtl.verif.numeric.campaign",
+                                     description="additions and multiply-accumulates against golden")
     parser.add_argument("campaigns", nargs="*", metavar="campaign", help=f"of {', '.join(CAMPAIGNS)}; else all")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().getrandbits(31))
     parser.add_argument("--sets", type=int, default=SETS, help=f"triples at least (default: {SETS:,})")
@@ -252,11 +281,12 @@ def main() -> int:
             print(f"DIFFERENT {name}: {difference}")
             return 1
         least = min(int(outcome.hits[number]) for number in range(campaign.number) if number not in campaign.reasons)
-        print(f"{name}: {outcome.compared:,} triples equal, {campaign.number - len(campaign.reasons)} bins hit {least:,} times or more, "
-              f"{len(campaign.reasons)} out of reach, {time.monotonic() - begin:.1f} s", flush=True)
+        print(f"{name}: {outcome.compared:,} triples equal, {campaign.number - len(campaign.reasons)} bins hit "
+              f"{least:,} times or more, {len(campaign.reasons)} out of reach, {time.monotonic() - begin:.1f} s", flush=True)
         if chosen.reasons:
             print("\n".join(f"  {campaign.name_of(number)}: {why}" for number, why in campaign.reasons.items()))
-        for complaint, bins in (("fewer than 1,000 hits", outcome.short), ("said to be out of reach, and hit", outcome.surprising)):
+        for complaint, bins in (("fewer than 1,000 hits", outcome.short),
+                                ("said to be out of reach, and hit", outcome.surprising)):
             if bins:
                 print(f"{name}: {complaint}: {'; '.join(bins)}")
                 return 1

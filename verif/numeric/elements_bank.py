@@ -157,13 +157,16 @@ def _float_events(s: Sets) -> dict[str, NDArray[np.bool_]]:
     tail = s["a"] & 0xFFFF
     small = (e & 0x7FFFFFFF < 0x00800000) & (e & 0x7FFFFFFF > 0)
     return {
-        "multiply_bf16: subnormal out, exact": subnormal & ~rounded, "multiply_bf16: subnormal out, rounded": subnormal & rounded,
+        "multiply_bf16: subnormal out, exact": subnormal & ~rounded,
+        "multiply_bf16: subnormal out, rounded": subnormal & rounded,
         "multiply_bf16: overflow": (magnitude == 0x7F800000) & finite,
         "multiply_bf16: underflow to zero": (magnitude == 0) & (exact != 0),
         "multiply_bf16: subnormal in, normal out": small & (magnitude >= 0x00800000) & (magnitude < 0x7F800000),
         "multiply_bf16: NaN": magnitude > 0x7F800000,
-        "narrow_bf16: tie, down": (tail == 0x8000) & (s["a"] & 0x10000 == 0), "narrow_bf16: tie, up": (tail == 0x8000) & (s["a"] & 0x10000 != 0),
-        "narrow_bf16: overflow": (elements.narrow_bf16(s["a"]) & 0x7FFF == 0x7F80) & (s["a"] & 0x7F800000 != 0x7F800000),
+        "narrow_bf16: tie, down": (tail == 0x8000) & (s["a"] & 0x10000 == 0),
+        "narrow_bf16: tie, up": (tail == 0x8000) & (s["a"] & 0x10000 != 0),
+        "narrow_bf16: overflow": (elements.narrow_bf16(s["a"]) & 0x7FFF == 0x7F80)
+        & (s["a"] & 0x7F800000 != 0x7F800000),
         "narrow_bf16: NaN with payload in the low half": (s["a"] & 0x7FFFFFFF > 0x7F800000) & (s["a"] & 0x7F0000 == 0),
         "widen_fp16: subnormal": (s["e"] & 0x7C00 == 0) & (s["e"] & 0x3FF != 0),
         "widen: NaN": (s["e"] & 0x7C00 == 0x7C00) & (s["e"] & 0x3FF != 0),
@@ -190,7 +193,8 @@ def _integer_events(s: Sets) -> dict[str, NDArray[np.bool_]]:
         "requantise: half rounds to 0": scaled == 0.5, "requantise: negative tie": scaled == -1.5,
         "integer_greater: yes": left > right, "integer_greater: no": left < right,
         "integer_greater: equal, other factors": (left == right) & (s["q"] != s["r"]) & (left != 0),
-        "integer_greater: one apart": np.abs(left - right) == 1, "integer_greater: both below zero": (left < 0) & (right < 0),
+        "integer_greater: one apart": np.abs(left - right) == 1,
+        "integer_greater: both below zero": (left < 0) & (right < 0),
         "integer_verdict: yes": scaled_q > least, "integer_verdict: equal": (scaled_q == least) & (least > 0),
         "integer_verdict: threshold 1": s["t"] == 65536, "integer_verdict: below zero": s["q"] < 0,
     }

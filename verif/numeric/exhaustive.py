@@ -136,13 +136,16 @@ def _progress(name: str) -> Callable[[int, int], None]:
 
 def main() -> int:
     """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m focus_rtl.verif.numeric.exhaustive", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m focus_rtl.verif.numeric.exhaustive",
+                                     description="every input of every unit that has few enough")
     parser.add_argument("units", nargs="*", metavar="unit", help=f"of {', '.join(SPACES)}; else all")
     parser.add_argument("--part", type=float, default=1.0, help="of the inputs, evenly spread chunks (default: all)")
     chosen = parser.parse_args()
     unknown = sorted(set(chosen.units) - set(SPACES))
-    if unknown or not 0 < chosen.part <= 1:
-        parser.error(f"no unit {', '.join(unknown)}; there are {', '.join(SPACES)}" if unknown else "--part is in (0, 1]")
+    if unknown:
+        parser.error(f"no unit {', '.join(unknown)}; there are {', '.join(SPACES)}")
+    if not 0 < chosen.part <= 1:
+        parser.error("--part is in (0, 1]")
     for name in chosen.units or SPACES:
         space, begin = SPACES[name], time.monotonic()
         try:

@@ -38,7 +38,8 @@ class Packed:
     @property
     def layout(self) -> data.StructLayout:
         """For Amaranth."""
-        return data.StructLayout({name: data.ArrayLayout(self.container(width), self.lanes) for name, width in self.widths})
+        return data.StructLayout({name: data.ArrayLayout(self.container(width), self.lanes)
+                                  for name, width in self.widths})
 
     @property
     def dtype(self) -> np.dtype[np.void]:

@@ -44,9 +44,11 @@ def test_bank_of_elements_equals_golden(seed: int) -> None:
             for depth in DEPTHS[name]:
                 got = results[f"{name}_{depth}"][depth:depth + size, 0]
                 wrong = np.flatnonzero(got != answers)
-                inputs = {port: hex(int(sets[operand][wrong[0]])) for port, operand in UNITS[name][1].items()} if wrong.size else {}
-                assert not wrong.size, (f"{name} at depth {depth}: {wrong.size} of {size} differ, the first at {inputs}: expected "
-                                        f"{int(answers[wrong[0]]):#x}, got {int(got[wrong[0]]):#x}; replay with --seed {seed}")
+                if wrong.size:
+                    at = wrong[0]
+                    inputs = {port: hex(int(sets[operand][at])) for port, operand in UNITS[name][1].items()}
+                    pytest.fail(f"{name} at depth {depth}: {wrong.size} of {size} differ, the first at {inputs}: "
+                                f"expected {int(answers[at]):#x}, got {int(got[at]):#x}; replay with --seed {seed}")
                 compared += len(got)
     assert compared == size * sum(len(depths) for depths in DEPTHS.values())
     found = {name: int(which.sum()) for name, which in events(sets).items()}
@@ -123,13 +125,15 @@ def test_reciprocals_are_ieee() -> None:
 
 def test_integers_are_exact(seed: int) -> None:
     sets = draw(np.random.default_rng(seed), 4000)
-    q, n, r, l, t = (sets[name].tolist() for name in "qnrlt")
-    assert elements.integer_greater(q, n, r, l).tolist() == [a * b > c * d for a, b, c, d in zip(q, n, r, l, strict=True)]
-    assert elements.integer_match(q, n, l, t).tolist() == [
-        a * 65536 > d * b * c for a, b, c, d in zip(q, n, l, t, strict=True)]
+    q, n, r, other, t = (sets[name].tolist() for name in "qnrlt")
+    assert elements.integer_greater(q, n, r, other).tolist() == [
+        a * b > c * d for a, b, c, d in zip(q, n, r, other, strict=True)]
+    assert elements.integer_match(q, n, other, t).tolist() == [
+        a * 65536 > d * b * c for a, b, c, d in zip(q, n, other, t, strict=True)]
     i = np.arange(256, dtype=np.uint8)
     numbers = [k - 256 * (k > 127) for k in range(256)]
-    assert elements.multiply_int8(i[:, None], i[None]).view(np.int32).tolist() == [[a * b for a in numbers] for b in numbers]
+    products = elements.multiply_int8(i[:, None], i[None]).view(np.int32).tolist()
+    assert products == [[a * b for a in numbers] for b in numbers]
 
 
 def test_elements_agree_with_formats() -> None:

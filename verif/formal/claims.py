@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is proved: each claim in SMT-LIB over the ports of a unit, its cover, and the unit with a fault in it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+from amaranth import Cat, Const, Module, Mux, Value
+
+from focus_rtl.hdl.numeric.bits import BFLOAT16, BINARY16, BINARY32, Layout, nearest_even, unpack
+from focus_rtl.hdl.numeric.compare import ProductGreater
+from focus_rtl.hdl.numeric.multiply_add import MultiplyAdd
+from focus_rtl.hdl.numeric.narrow import Narrow
+from focus_rtl.hdl.numeric.widen import Widen
+from focus_rtl.hdl.unit import Unit
+
+__all__ = ["CLAIMS", "REDUCED", "Claim"]
+
+REDUCED = Layout(3, 2)
+"""The comparison's proof is on this format: three exponent bits, two fraction bits.  The unit is the same code."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """words : what is claimed.  unit, mutant : how to make them.  variables, holds, cover : SMT-LIB; `holds` is proved
+    for all values of the variables, `cover` must be possible.
+    """
+
+    words: str
+    unit: Callable[[], Unit]
+    mutant: Callable[[], Unit]
+    variables: str
+    holds: str
+    cover: str
+
+
+# --- conversions, against the theory of floating point ---
+
+
+def _port(name: str, state: str = "s") -> str:
+    return f"(|unit_n {name}| {state})"
+
+
+def _float(layout: Layout, bits: str) -> str:
+    return f"((_ to_fp {layout.exponents} {layout.significands}) {bits})"
+
+
+def _convert(source: Layout, target: Layout, cover: str, unit: Callable[[], Unit], mutant: Callable[[], Unit]) -> Claim:
+    number = _float(source, _port("a"))
+    rounded = f"((_ to_fp {target.exponents} {target.significands}) RNE {number})"
+    nan = f"(_ bv{target.nan} {target.bits})"
+    holds = f"(ite (fp.isNaN {number}) (= {_port('o')} {nan}) (= {_float(target, _port('o'))} {rounded}))"
+    return Claim(f"{source.bits} bits, {source.exponents} of exponent, to {target.bits}, {target.exponents}: "
+                 "fp.to_fp RNE, every NaN canonical", unit, mutant, "(declare-fun s () |unit_s|)\n", holds, cover)
+
+
+def _is(kind: str, layout: Layout, port: str) -> str:
+    return f"(fp.is{kind} {_float(layout, _port(port))})"
+
+
+class _WidenForgetsZeros(Widen):
+    """The exponent of a subnormal is not lowered by the zeros shifted out."""
+
+    def _normalise(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
+        s.zeros = Const(0, 4)
+        return super()._normalise(m, s)
+
+
+class _WidenKeepsPayload(Widen):
+    """A NaN keeps its payload."""
+
+    def _bfloat(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
+        return {"o": Cat(Const(0, 16), s.a)}
+
+
+class _NarrowTiesUp(Narrow):
+    """A tie is rounded up instead of to even."""
+
+    def _round(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
+        s.rest = Const(1, 1)
+        return super()._round(m, s)
+
+    def _bfloat(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
+        number = nearest_even(s.a[16:31], s.a[15], Const(1, 1))
+        return {"o": Mux(unpack(m, "x", s.a).nan, Const(BFLOAT16.nan, 16), Cat(number, s.a[31]))}
+
+
+# --- int8 ---
+
+_PRODUCT = f"(bvmul ((_ sign_extend 24) {_port('a')}) ((_ sign_extend 24) {_port('b')}))"
+
+
+class _Unsigned(MultiplyAdd):
+    """The element a is taken for an unsigned number."""
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.d.comb += self.o.eq(self.c + self.a * self.b.as_signed())
+        return m
+
+
+# --- the comparison: q_i beats q_j iff q_i * n_j > q_j * n_i, a strict weak order ---
+
+
+class _ForgetsLost(ProductGreater):
+    """What is shifted out of the lower product is forgotten."""
+
+    def _align(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
+        return super()._align(m, s) | {"lost": Const(0, 1)}
+
+
+_BITS = REDUCED.bits
+
+
+def _contest(state: str, i: int, j: int) -> str:
+    """The state's inputs are those of candidate i against j."""
+    wires = {"a": f"q{i}", "b": f"n{j}", "c": f"q{j}", "d": f"n{i}"}
+    return "(and " + " ".join(f"(= {_port(port, state)} {name})" for port, name in wires.items()) + ")"
+
+
+_PAIRS = {"s12": (1, 2), "s21": (2, 1), "s23": (2, 3), "s13": (1, 3), "s11": (1, 1)}
+_CANDIDATES = "".join(
+    f"(declare-fun q{i} () (_ BitVec {_BITS}))(declare-fun n{i} () (_ BitVec {_BITS}))\n"
+    f"(assert (not (fp.isNaN {_float(REDUCED, f'q{i}')})))"  # the norm of a valid candidate: 0 < n < infinity
+    f"(assert (bvugt n{i} (_ bv0 {_BITS})))(assert (bvult n{i} (_ bv{REDUCED.infinity} {_BITS})))\n" for i in (1, 2, 3))
+_STATES = "".join(f"(declare-fun {state} () |unit_s|)(assert {_contest(state, *pair)})\n"
+                  for state, pair in _PAIRS.items())
+
+
+def _beats(state: str) -> str:
+    return _port("o", state)  # a port of one bit is a Bool
+
+
+_STRICT_WEAK = (f"(and (not {_beats('s11')}) (not (and {_beats('s12')} {_beats('s21')})) "
+                f"(=> (and (not {_beats('s12')}) (not {_beats('s23')})) (not {_beats('s13')})))")
+
+
+CLAIMS: dict[str, Claim] = {
+    "widen_fp16": _convert(BINARY16, BINARY32,
+                           f"(and {_is('Subnormal', BINARY16, 'a')} {_is('Normal', BINARY32, 'o')})",
+                           lambda: Widen(0, "fp16"), lambda: _WidenForgetsZeros(0, "fp16")),
+    "widen_bf16": _convert(BFLOAT16, BINARY32,
+                           f"(and {_is('Subnormal', BFLOAT16, 'a')} {_is('Subnormal', BINARY32, 'o')})",
+                           lambda: Widen(0, "bf16"), lambda: _WidenKeepsPayload(0, "bf16")),
+    "narrow_fp16": _convert(BINARY32, BINARY16,
+                            f"(and {_is('Normal', BINARY32, 'a')} {_is('Subnormal', BINARY16, 'o')})",
+                            lambda: Narrow(0, "fp16"), lambda: _NarrowTiesUp(0, "fp16")),
+    "narrow_bf16": _convert(BINARY32, BFLOAT16,
+                            f"(and {_is('Normal', BINARY32, 'a')} {_is('Infinite', BFLOAT16, 'o')})",
+                            lambda: Narrow(0, "bf16"), lambda: _NarrowTiesUp(0, "bf16")),
+    "mac_int8": Claim("int8: o = c + a * b modulo 2**32, two's complement", lambda: MultiplyAdd(0, "int8"),
+                      lambda: _Unsigned(0, "int8"), "(declare-fun s () |unit_s|)\n",
+                      f"(= {_port('o')} (bvadd {_port('c')} {_PRODUCT}))",
+                      f"(and (= {_port('a')} #x80) (= {_port('b')} #x80) (bvslt {_port('o')} {_port('c')}))"),
+    "comparison": Claim(f"ProductGreater on {REDUCED.exponents} exponent and {REDUCED.fractions} fraction bits: "
+                        "irreflexive, asymmetric, negatively transitive, so `not greater` is a total preorder",
+                        lambda: ProductGreater(0, REDUCED), lambda: _ForgetsLost(0, REDUCED), _CANDIDATES + _STATES,
+                        _STRICT_WEAK,
+                        f"(and {_beats('s12')} {_beats('s23')} {_beats('s13')} (not (= q1 q2)) (not (= n1 n2)))"),
+}
