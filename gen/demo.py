@@ -129,6 +129,7 @@ class Layer:
 
     @property
     def runs(self) -> tuple[LayerRun, ...]:
+        """All four runs of the layer."""
         return self.dense, self.focus, *self.stalled
 
     def figures(self, name: str) -> LayerFigures:

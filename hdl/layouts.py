@@ -10,9 +10,9 @@ from amaranth.utils import bits_for
 from focus_rtl.golden.params import Parameters
 
 __all__ = [
-    "COUNTERS", "ERRORS", "accumulators", "array_beat", "gather_order", "index_beat", "job", "maps", "output_order", "position",
-    "psum_beat", "scales", "scatter_order", "status", "summary", "tile", "tile_order", "vector_beat", "vector_elements",
-    "weights",
+    "COUNTERS", "ERRORS", "accumulators", "array_beat", "gather_order", "index_beat", "job", "maps", "output_order",
+    "position", "psum_beat", "scales", "scatter_order", "status", "summary", "tile", "tile_order", "vector_beat",
+    "vector_elements", "weights",
 ]
 
 ERRORS: dict[str, int] = {"OK": 0, "JOB": 1, "TILE": 2, "SLICE": 3, "INDEX": 4, "SCALE": 5}

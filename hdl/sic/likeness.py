@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Likeness: the arithmetic of matching in one dtype, apart from when it is done.
 
-The matcher arranges dots, squares and comparisons in time; which units those are, and how wide their numbers, is said here:
-binary32 with exact products of two of them for fp16 and bf16, integers for int8.  Model: golden/sic/matcher.py.
+The matcher arranges dots, squares and comparisons in time; which units those are, and how wide their numbers, is said
+here: binary32 with exact products of two of them for fp16 and bf16, integers for int8.  Model: golden/sic/matcher.py.
 """
 
 from dataclasses import dataclass

@@ -177,7 +177,8 @@ class Matcher(Unit):
         own = bank_of(tag.place)
         read = []
         for unit in range(self.units):
-            words = place(m, f"norms{unit}", Ram(self._likeness.n_bits, self.rounds * bank_depth(self.p), self.p.memories))
+            depth = self.rounds * bank_depth(self.p)
+            words = place(m, f"norms{unit}", Ram(self._likeness.n_bits, depth, self.p.memories))
             row = own[self._split:] ^ tag.round if self.rounds > 1 else Const(0, 0)
             bank = Cat(Const(unit, self._split), row)
             offset = offset_of(self.p, tag.place, bank[1], bank[0])
@@ -201,7 +202,8 @@ class Matcher(Unit):
             square = self._likeness.square(m, f"square{unit}", d, _SQUARE_DEPTH)
             n_s3 = late(m, n, _SQUARE_DEPTH - 1, f"norm{unit}")
             asked = late(m, tag.candidates[unit], _SQUARE_DEPTH, f"asked{unit}")
-            found.append(_Candidate(asked & self._likeness.sound(n_s3), square, n_s3, Cat(Const(unit, self._split), round_s3)))
+            slot = Cat(Const(unit, self._split), round_s3)
+            found.append(_Candidate(asked & self._likeness.sound(n_s3), square, n_s3, slot))
         return found
 
     def _best(self, m: Module, candidates: list[_Candidate | None], valid: Value, first: Value) -> _Candidate:

@@ -122,7 +122,7 @@ def _weight_beats(params: Parameters, counts: Counts, weights: Bits) -> list[int
 
 
 def _scale_beats(params: Parameters, counts: Counts, scales: Scales, junk: random.Random) -> list[int]:
-    """For n, c: the scales of C columns; those beyond N hold anything that is sound: nothing is multiplied with them."""
+    """For n, c: the scales of C columns; those beyond N hold anything sound: only zeros are multiplied with them."""
     whole = np.full(counts.vectors * params.vector, junk.uniform(0.5, 2.0), np.float32)
     whole[:len(scales)] = scales
     by_pass = elements(whole.view(np.uint32).reshape(-1, params.cols))
@@ -191,8 +191,8 @@ def program(params: Parameters, job: Job, slices: Sequence[Sequence[Slice]], wei
     counts = expected_counts(params, job, slices)
     # `vectors_in` is not foretold: the input buffer takes the next job's vectors before this job has ended.
     status = {"error": _error(job, slices), "array_busy": counts.ideal_cycles, "vectors_out": output_counts(result)}
-    made = Program(params, job, _inputs(params, job, slices, weights, scales, random.Random(seed)), _outputs(params, result),
-                   status, counts, result)
+    inputs = _inputs(params, job, slices, weights, scales, random.Random(seed))
+    made = Program(params, job, inputs, _outputs(params, result), status, counts, result)
     for stream in made.inputs:
         if len(made.inputs[stream]) != getattr(counts, stream):
             raise AssertionError(f"{stream}: {len(made.inputs[stream])} beats packed, "
@@ -217,7 +217,7 @@ def rejected(params: Parameters, job: Job, change: Callable[[dict[str, int]], di
     beats["job"].append(pack(layout, **(change(fields) if change else fields)))
     if tokens is not None:
         beats["tiles"].append(pack(layouts.tile(params), tokens=tokens))
-    none = Expected(job=1, tiles=len(beats["tiles"]), vectors=0, maps=0, weights=0, positions=0, scales=0, summary=0, out_maps=0,
-                    status=1, passes=0, ideal_cycles=0)
+    none = Expected(job=1, tiles=len(beats["tiles"]), vectors=0, maps=0, weights=0, positions=0, scales=0, summary=0,
+                    out_maps=0, status=1, passes=0, ideal_cycles=0)
     status = {"error": layouts.ERRORS["JOB" if tokens is None else "TILE"], "array_busy": 0, "vectors_out": 0}
     return Program(params, job, beats, {"outputs": [], "out_maps": [], "summary": []}, status, none)

@@ -64,7 +64,8 @@ def _pairs(values: dict[str, int | str]) -> Iterator[Pair]:
 
 
 def _paired_values(p: Parameters) -> dict[str, int | str]:
-    return {"dtype": p.dtype, "R": p.rows, "C": p.cols, "V/R": p.row_passes, "S": p.scatter_lanes, "matchers": p.matchers}
+    return {"dtype": p.dtype, "R": p.rows, "C": p.cols, "V/R": p.row_passes, "S": p.scatter_lanes,
+            "matchers": p.matchers}
 
 
 def _random(rng: Generator) -> Parameters | None:

@@ -14,9 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from focus_rtl.gen.emit import EmittedDesign, verilog_of
 from focus_rtl.golden.core import Slice
 from focus_rtl.golden.job import Job
@@ -86,7 +83,8 @@ def _design(params: Parameters, prefix: str) -> EmittedDesign:
 
 def run_core_jobs(params: Parameters, jobs: Sequence[CoreJob], *, seed: int, **options: Any) -> CoreRun:
     """Run jobs back to back on one core; parameters, result and errors as for `run_programs`."""
-    programs = [program(params, each.job, each.slices, each.weights, seed + number, each.scales) for number, each in enumerate(jobs)]
+    programs = [program(params, each.job, each.slices, each.weights, seed + number, each.scales)
+                for number, each in enumerate(jobs)]
     return run_programs(params, [programs], seed=seed, **options)
 
 
