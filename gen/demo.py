@@ -34,7 +34,7 @@ from focus_rtl.golden.job import Grid, Job, tiles_of
 from focus_rtl.golden.numeric.formats import to_float
 from focus_rtl.golden.params import Parameters
 from focus_rtl.golden.sic.gather import Gathered
-from focus_rtl.verif.bench.program import INPUTS, OUTPUTS, program
+from focus_rtl.verif.bench.program import OUTPUTS, inputs_of, program
 
 __all__ = ["Layer", "Plan", "Source", "plan_of", "run_demo", "run_layers", "source_of"]
 
@@ -129,6 +129,7 @@ class Layer:
 
     @property
     def runs(self) -> tuple[LayerRun, ...]:
+        """All four runs of the layer."""
         return self.dense, self.focus, *self.stalled
 
     def figures(self, name: str) -> LayerFigures:
@@ -220,7 +221,7 @@ def _findings(params: Parameters, seed: int, clip: Clip, layers: list[Layer], so
         histogram=histogram(source.cosines), control=control,
         first_divergence=next((run.divergence for run in runs if run.divergence), None), tools=tool_versions(),
         seconds=seconds, words_under_stalls=sum(run.compared for run in stalled),
-        stall_cycles={name: sum(run.stalled[name] for run in stalled) for name in (*INPUTS, *OUTPUTS)},
+        stall_cycles={name: sum(run.stalled[name] for run in stalled) for name in (*inputs_of(params), *OUTPUTS)},
         output_difference=_difference(layers[-1].focus, layers[-1].dense))
 
 

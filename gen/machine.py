@@ -22,7 +22,7 @@ from focus_rtl.hdl import layouts
 from focus_rtl.hdl.core import Core
 from focus_rtl.verif.bench.build import BuildError, Built, build
 from focus_rtl.verif.bench.player import Played, Segment, play
-from focus_rtl.verif.bench.program import INPUTS, OUTPUTS, Program, unpack
+from focus_rtl.verif.bench.program import OUTPUTS, Program, unpack
 from focus_rtl.verif.bench.runner import SimulationError
 from focus_rtl.verif.bench.scoreboard import Mismatch, Scoreboard
 from focus_rtl.verif.bench.streams import Stall
@@ -137,7 +137,7 @@ class Simulator:
 
 
 def _segment(each: Program, stalls: dict[str, Stall], limit: int | None = None) -> Segment:
-    return Segment({stream: each.inputs[stream] for stream in INPUTS},
+    return Segment({stream: each.inputs[stream] for stream in each.inputs},
                    {stream: each.count_of(stream) for stream in OUTPUTS}, stalls, limit)
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from focus_rtl.golden.array.systolic import psums
 from focus_rtl.golden.job import Counts, Job, Tile
+from focus_rtl.golden.numeric.dtypes import Bits, check_bits
 from focus_rtl.golden.params import Parameters
 from focus_rtl.golden.sic.gather import Gathered, gather
 from focus_rtl.golden.sic.layouter import windows
@@ -30,11 +31,11 @@ Result = list[list[Gathered]]
 class Slice:
     """A concentrated k-slice of a tile.
 
-    vectors : (p, V) uint16, fp16 bits; elements beyond K are +0.
+    vectors : (p, V) bits of elements; elements beyond K are +0.
     index_map : (m_t,) int32, which of them stands for each token; not looked at in a dense job.
     """
 
-    vectors: NDArray[np.uint16]
+    vectors: Bits
     index_map: NDArray[np.int32]
 
     @property
@@ -47,18 +48,11 @@ Slices = Sequence[Sequence[Slice]]
 """slices[t][k]: tile t, k-slice k."""
 
 
-def _padded(matrix: NDArray[np.uint16], rows: int, columns: int) -> NDArray[np.uint16]:
+def _padded(matrix: Bits, rows: int, columns: int) -> Bits:
     """`matrix` with +0 below and to the right of it."""
-    whole = np.zeros((rows, columns), dtype=np.uint16)
+    whole = np.zeros((rows, columns), dtype=matrix.dtype)
     whole[:matrix.shape[0], :matrix.shape[1]] = matrix
     return whole
-
-
-def _bits(name: str, matrix: NDArray[np.uint16], shape: tuple[int, int]) -> None:
-    if matrix.dtype != np.uint16:
-        raise TypeError(f"{name} of dtype {matrix.dtype}: must be uint16, the bits of fp16 numbers")
-    if matrix.shape != shape:
-        raise ValueError(f"{name} of shape {matrix.shape}: must be {shape}")
 
 
 def _check_slices(job: Job, counts: Counts, m_tile: int, slices: Slices) -> None:
@@ -68,7 +62,7 @@ def _check_slices(job: Job, counts: Counts, m_tile: int, slices: Slices) -> None
     beyond = job.k - (counts.slices - 1) * counts.vector
     for tile, row in zip(job.tiles, slices, strict=True):
         for k, part in enumerate(row):
-            _bits(f"vectors of slice {k}", part.vectors, (max(part.p, 1), counts.vector))
+            check_bits(f"vectors of slice {k}", part.vectors, job.dtype, (max(part.p, 1), counts.vector))
             if job.dense:
                 continue
             if part.index_map.shape != (tile.tokens,):
@@ -79,35 +73,37 @@ def _check_slices(job: Job, counts: Counts, m_tile: int, slices: Slices) -> None
             raise ValueError(f"vectors of slice {counts.slices - 1}: elements beyond K = {job.k} must be +0")
 
 
-def _accumulate(tile: Tile, job: Job, row: Sequence[Slice], weights: NDArray[np.uint16]) -> NDArray[np.uint32]:
-    """(m_t, N) binary32 bits: the accumulators of a tile after all its k-slices; weights is (slices * V, N)."""
+def _accumulate(tile: Tile, job: Job, row: Sequence[Slice], weights: Bits) -> NDArray[np.uint32]:
+    """(m_t, N) uint32: the accumulators of a tile after all its k-slices; weights is (slices * V, N)."""
     acc = np.zeros((tile.tokens, weights.shape[1]), dtype=np.uint32)
     for k, part in enumerate(row):
         vectors = part.vectors[:tile.tokens]  # a surplus is dropped, and the job ends with an error code
         index = np.arange(tile.tokens, dtype=np.int32) if job.dense else part.index_map
         v = vectors.shape[1]
-        acc = scatter(acc, psums(vectors, weights[k * v:(k + 1) * v]), index)
+        acc = scatter(acc, psums(vectors, weights[k * v:(k + 1) * v], job.dtype), index, job.dtype)
     return acc
 
 
-def _gather_tile(params: Parameters, job: Job, tile: Tile, matrix: NDArray[np.uint16]) -> list[Gathered]:
-    """(m_t, any) fp16 bits -> each of its V-element vectors, padded with +0, concentrated."""
+def _gather_tile(params: Parameters, job: Job, tile: Tile, matrix: Bits) -> list[Gathered]:
+    """(m_t, any) bits of elements -> each of its V-element vectors, padded with +0, concentrated."""
     v = params.vector
     count = math.ceil(matrix.shape[1] / v)
     whole = _padded(matrix, tile.tokens, count * v)
     window = None if job.dense else windows(tile, job.height, job.width)
     return [gather(np.ascontiguousarray(whole[:, n * v:(n + 1) * v]), tile, job.height, job.width, job.t2, job.mask,
-                   job.dense, window) for n in range(count)]
+                   job.dense, window, job.dtype) for n in range(count)]
 
 
-def run_layer(params: Parameters, job: Job, slices: Slices, weights: NDArray[np.uint16]) -> Result:
+def run_layer(params: Parameters, job: Job, slices: Slices, weights: Bits,
+              scales: NDArray[np.float32] | None = None) -> Result:
     """One layer: every tile, every output vector.
 
     Parameters
     ----------
     job : checked against `params`.
     slices : slices[t][k], the concentrated input.
-    weights : (K, N) uint16, fp16 bits.
+    weights : (K, N) bits of elements.
+    scales : (N,) float32, finite and positive, what each output column is multiplied with; for int8 and only for it.
 
     Returns
     -------
@@ -118,22 +114,22 @@ def run_layer(params: Parameters, job: Job, slices: Slices, weights: NDArray[np.
     TypeError, ValueError : data that does not fit the job.
     """
     counts = job.check(params).counts(params)
-    _bits("weights", weights, (job.k, job.n))
+    check_bits("weights", weights, job.dtype, (job.k, job.n))
     _check_slices(job, counts, params.m_tile, slices)
     padded = _padded(weights, counts.slices * params.vector, job.n)
-    return [_gather_tile(params, job, tile, leave(_accumulate(tile, job, row, padded)))
+    return [_gather_tile(params, job, tile, leave(_accumulate(tile, job, row, padded), job.dtype, scales))
             for tile, row in zip(job.tiles, slices, strict=True)]
 
 
-def concentrate(tokens: NDArray[np.uint16], job: Job, params: Parameters) -> Result:
+def concentrate(tokens: Bits, job: Job, params: Parameters) -> Result:
     """Gather applied to raw tokens (M, K): the first layer's input, once `next_slices` has made slices of it."""
-    _bits("tokens", tokens, (job.tokens, job.k))
+    check_bits("tokens", tokens, job.dtype, (job.tokens, job.k))
     return [_gather_tile(params, job, tile, tokens[rows]) for tile, rows in job.spans()]
 
 
-def dense_slices(tokens: NDArray[np.uint16], job: Job, vector: int) -> list[list[Slice]]:
-    """Raw tokens (M, K) uint16 cut into slices of `vector` elements, nothing dropped: slices[t][k]."""
-    _bits("tokens", tokens, (job.tokens, job.k))
+def dense_slices(tokens: Bits, job: Job, vector: int) -> list[list[Slice]]:
+    """Raw tokens (M, K) cut into slices of `vector` elements, nothing dropped: slices[t][k]."""
+    check_bits("tokens", tokens, job.dtype, (job.tokens, job.k))
     count = math.ceil(job.k / vector)
     whole = _padded(tokens, job.tokens, count * vector)
     return [[Slice(np.ascontiguousarray(whole[rows, k * vector:(k + 1) * vector]),
@@ -145,8 +141,8 @@ def next_slices(result: Result) -> list[list[Slice]]:
     return [[Slice(part.unique, part.index_map) for part in row] for row in result]
 
 
-def tokens_of(slices: Slices, k: int) -> NDArray[np.uint16]:
-    """(M, K) uint16: every token with the elements of the vectors that stand for it; `k` is K, without padding."""
+def tokens_of(slices: Slices, k: int) -> Bits:
+    """(M, K): every token with the elements of the vectors that stand for it; `k` is K, without padding."""
     return np.concatenate([np.concatenate([part.vectors[part.index_map] for part in row], axis=1)
                            for row in slices])[:, :k]
 
@@ -155,7 +151,7 @@ def tokens_of(slices: Slices, k: int) -> NDArray[np.uint16]:
 class Expected:
     """Beats on every stream, passes and cycles of a job.
 
-    job, tiles, vectors, maps, weights, positions : beats that go in.
+    job, tiles, vectors, maps, weights, positions, scales : beats that go in (scales only for int8).
     summary, out_maps, status : beats that come out; `outputs` depends on the data, see `output_counts`.
     passes : array passes.  ideal_cycles : vectors through the array in all of them, sum(p) * ceil(K/R) * ceil(N/C)
     where p differs from slice to slice.
@@ -167,6 +163,7 @@ class Expected:
     maps: int
     weights: int
     positions: int
+    scales: int
     summary: int
     out_maps: int
     status: int
@@ -186,6 +183,7 @@ def expected_counts(params: Parameters, job: Job, slices: Slices) -> Expected:
     return Expected(job=1, tiles=counts.tiles, vectors=p_sum * counts.vectors,
                     maps=0 if job.dense else groups * counts.slices * counts.vectors,
                     weights=passes * params.rows, positions=job.tokens * counts.vectors,
+                    scales=counts.tiles * counts.all_cols if job.dtype == "int8" else 0,
                     summary=counts.tiles * counts.vectors, out_maps=job.tokens * counts.vectors, status=1,
                     passes=passes, ideal_cycles=streamed * counts.all_cols)
 

@@ -12,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from focus_rtl.golden.numeric.dtypes import element
 from focus_rtl.golden.params import Parameters
 
 __all__ = ["ALL_CANDIDATES", "Counts", "Grid", "Job", "Tile", "field_limit", "tiles_of"]
@@ -147,6 +148,7 @@ class Job:
     threshold : least cosine of a match, exclusive; 0 .. 1.
     mask : bit i enables neighbour i, in the order of `focus_rtl.golden.sic.layouter.NEIGHBOURS`.
     dense : concentrate nothing: identity maps in, every vector out.
+    dtype : element format, `fp16`, `bf16` or `int8`; it says what `t2` means.
 
     Raises
     ------
@@ -161,6 +163,7 @@ class Job:
     threshold: float
     mask: int = ALL_CANDIDATES
     dense: bool = False
+    dtype: str = "fp16"
 
     def __post_init__(self) -> None:
         for name in ("k", "n"):
@@ -174,6 +177,7 @@ class Job:
             raise ValueError(f"threshold = {self.threshold}: must be between 0 and 1")
         if not isinstance(self.dense, bool):
             raise TypeError(f"dense = {self.dense!r}: must be True or False")
+        element(self.dtype)
         object.__setattr__(self, "tiles", tuple(self.tiles))
         if not self.tiles:
             raise ValueError("tiles = (): must hold at least one tile")
@@ -187,7 +191,9 @@ class Job:
 
     @property
     def t2(self) -> int:
-        """Bits of the squared threshold, f32(t) * f32(t) rounded to binary32."""
+        """Squared threshold as the machine gets it: bits of f32(t) * f32(t); for int8 the integer nearest 65536 t^2."""
+        if self.dtype == "int8":
+            return int(np.rint(np.square(np.float64(self.threshold)) * 65536))
         t = np.float32(self.threshold)
         return int((t * t).view(np.uint32))
 
@@ -214,6 +220,8 @@ class Job:
         ------
         ValueError : naming the field, its value and the legal ones.
         """
+        if self.dtype != params.dtype:
+            raise ValueError(f"dtype = {self.dtype!r}: must be {params.dtype!r}, as the configuration has it")
         frames, height, width = params.grid_max
         for name, value, high in (("k", self.k, params.k_max), ("n", self.n, params.n_max),
                                   ("height", self.height, height), ("width", self.width, width),

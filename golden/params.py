@@ -17,6 +17,9 @@ __all__ = ["ConfigurationError", "ConfigurationTypeError", "Parameters", "Proble
 CANDIDATES: dict[tuple[int, ...], int] = {(2, 2, 2): 7}
 """Neighbours compared with the key, by block shape: every position of the window but the key's own."""
 
+K_LIMIT = 131071
+"""Longest sum of int8 products that int32 cannot overflow on: 131071 * (-128)**2 = 2**31 - 2**14."""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -94,7 +97,7 @@ def _powers(field: str, low: int, high: int) -> Rule:
 
 
 RULES: tuple[Rule, ...] = (
-    _choice("dtype", ("fp16",)),
+    _choice("dtype", ("fp16", "bf16", "int8")),
     _range("rows", 1, 64),
     _range("cols", 1, 64),
     _range("vector", 2, 64),
@@ -110,8 +113,8 @@ RULES: tuple[Rule, ...] = (
          lambda v: len(v["grid_max"]) == 3 and 1 <= v["grid_max"][0] <= 4096
          and all(1 <= side <= 256 for side in v["grid_max"][1:]),
          lambda v: "[64, 14, 14]"),
-    _range("k_max", 1, 131071),
-    _range("n_max", 1, 131071),
+    _range("k_max", 1, K_LIMIT),
+    _range("n_max", 1, K_LIMIT),  # the output is the next layer's input
     _range("tokens_max", 1, 1 << 20),
     Rule(("k_max", "vector"), "must be at least vector", lambda v: v["k_max"] >= v["vector"],
          lambda v: str(v["vector"])),
@@ -179,7 +182,7 @@ class Parameters:
 
     Parameters
     ----------
-    dtype : element format of tokens and weights; products and sums are binary32 for `fp16`.
+    dtype : element format of tokens and weights: `fp16` or `bf16` (products and sums are binary32), or `int8` (int32).
     rows, cols : R x C, processing elements of the systolic array; both divide `vector`.
     vector : V, elements of a vector (= of a k-slice); defines the arithmetic, the array does not.
     m_tile : m, tokens of a full tile; a power of two.
@@ -248,12 +251,17 @@ class Parameters:
     @property
     def element_bits(self) -> int:
         """Width of a token or weight element."""
-        return 16
+        return 8 if self.dtype == "int8" else 16
 
     @property
     def acc_bits(self) -> int:
-        """Width of a psum and of an accumulator."""
+        """Width of a psum and of an accumulator: binary32 or int32."""
         return 32
+
+    @property
+    def leave_bits(self) -> int:
+        """Width of a word in the output buffer: the element, or int32 for `int8`, requantised when it is read out."""
+        return self.acc_bits if self.dtype == "int8" else self.element_bits
 
     @property
     def index_bits(self) -> int:

@@ -20,7 +20,7 @@ class Control(Unit):
 
     A job that breaks a limit is answered with `JOB` at once and consumes nothing else.  A tile of 0 or more than m
     tokens is answered with `TILE`; since nothing tells then what the other streams hold, the core stops until reset.
-    `SLICE` and `INDEX` are kept until the job's end.  The first error stands.
+    `SLICE`, `INDEX` and `SCALE` are kept until the job's end.  The first error stands.
     One job at a time; one tile per cycle.
 
     Parameters
@@ -32,7 +32,7 @@ class Control(Unit):
     job : In(stream of `layouts.job`).  tiles : In(stream of `layouts.tile`).
     orders : Out(stream of `layouts.tile_order`).
     ended : In(3), pulses: the last beat of an output tile's vectors, of its map, its summary was taken.
-    bad_slice, bad_index : In(1), pulses.
+    bad_slice, bad_index, bad_scale : In(1), pulses.
     events : In, one count each of `layouts.COUNTERS` but `cycles`, added in every cycle.
     status : Out(stream of `layouts.status`).
     """
@@ -42,7 +42,7 @@ class Control(Unit):
         super().__init__({
             "job": In(stream.Signature(layouts.job(p))), "tiles": In(stream.Signature(layouts.tile(p))),
             "orders": Out(stream.Signature(layouts.tile_order(p))),
-            "ended": In(3), "bad_slice": In(1), "bad_index": In(1),
+            "ended": In(3), "bad_slice": In(1), "bad_index": In(1), "bad_scale": In(1),
             "events": In(data.StructLayout({name: 3 for name in COUNTERS if name != "cycles"})),
             "status": Out(stream.Signature(layouts.status(p))),
         }, p=p)
@@ -131,6 +131,8 @@ class Control(Unit):
                 m.d.sync += error.eq(ERRORS["SLICE"])
             with m.Elif(self.bad_index):
                 m.d.sync += error.eq(ERRORS["INDEX"])
+            with m.Elif(self.bad_scale):
+                m.d.sync += error.eq(ERRORS["SCALE"])
 
     def _count(self, m: Module, started: Signal, running: Signal) -> None:
         for name in COUNTERS:

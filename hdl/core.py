@@ -14,6 +14,7 @@ from focus_rtl.hdl.control import Control, OutputTiles
 from focus_rtl.hdl.sic.gather import Gather
 from focus_rtl.hdl.sic.map_buffer import MapBuffer
 from focus_rtl.hdl.sic.output_buffer import OutputBuffer
+from focus_rtl.hdl.sic.output_stage import OutputStage
 from focus_rtl.hdl.sic.scatter import Scatter
 from focus_rtl.hdl.stream.fifo import Fifo
 from focus_rtl.hdl.stream.fork import Fork
@@ -36,7 +37,7 @@ class Core(Unit):
     Members
     -------
     job, tiles, vectors, maps, weights, positions : In, streams of the layouts of these names
-        (`vectors`: `vector_beat`, `positions`: `position`).
+        (`vectors`: `vector_beat`, `positions`: `position`); with int8 also `scales`.
     outputs, out_maps, summary, status : Out, streams of `vector_beat`, `index_beat`, `summary`, `status`.
     """
 
@@ -47,6 +48,7 @@ class Core(Unit):
             "vectors": In(stream.Signature(layouts.vector_beat(p))), "maps": In(stream.Signature(layouts.maps(p))),
             "weights": In(stream.Signature(layouts.weights(p))),
             "positions": In(stream.Signature(layouts.position(p))),
+            **({"scales": In(stream.Signature(layouts.scales(p)))} if p.leave_bits != p.element_bits else {}),
             "outputs": Out(stream.Signature(layouts.vector_beat(p))),
             "out_maps": Out(stream.Signature(layouts.index_beat(p))),
             "summary": Out(stream.Signature(layouts.summary(p))),
@@ -63,7 +65,6 @@ class Core(Unit):
         weights = place(m, "weight_fifo", Fifo(layouts.weights(p), 2 * p.rows, p.memories))
         array, maps = place(m, "array", Systolic(p)), place(m, "map_buffer", MapBuffer(p))
         scatter, output = place(m, "scatter", Scatter(p)), place(m, "output_buffer", OutputBuffer(p))
-        skid = place(m, "output_skid", Skid(layouts.vector_elements(p)))
         gather = place(m, "gather", Gather(p))
 
         connect(m, flipped(self.job), control.job)
@@ -81,10 +82,8 @@ class Core(Unit):
         connect(m, array.psums, scatter.psums)
         connect(m, flipped(self.maps), maps.maps)
         connect(m, output.tile, scatter.tile)
-        connect(m, output_tiles.outputs, output.orders)
         connect(m, output_tiles.gathers, gather.orders)
-        connect(m, output.vectors, skid.i)
-        connect(m, skid.o, gather.vectors)
+        bad_scale = self._leave(m, output_tiles, output, gather)
         connect(m, flipped(self.positions), gather.positions)
         connect(m, gather.outputs, flipped(self.outputs))
         connect(m, gather.out_maps, flipped(self.out_maps))
@@ -99,8 +98,28 @@ class Core(Unit):
             Value.cast(output.addr).eq(Value.cast(scatter.out_addr)),
             Value.cast(output.data).eq(Value.cast(scatter.out_data)),
         ]
+        m.d.comb += control.bad_scale.eq(bad_scale)
         self._report(m, control, sequencer, array, scatter)
         return m
+
+    def _leave(self, m: Module, output_tiles: OutputTiles, output: OutputBuffer, gather: Gather) -> Value:
+        """From the output buffer to gather: elements as they are, int32 sums through the output stage."""
+        p = self.p
+        if p.leave_bits == p.element_bits:
+            skid = place(m, "output_skid", Skid(layouts.vector_elements(p)))
+            connect(m, output_tiles.outputs, output.orders)
+            connect(m, output.vectors, skid.i)
+            connect(m, skid.o, gather.vectors)
+            return Value.cast(0)
+        fork = place(m, "output_fork", Fork(layouts.output_order(p), 2))
+        stage = place(m, "output_stage", OutputStage(p))
+        connect(m, output_tiles.outputs, fork.i)
+        connect(m, fork.o[0], output.orders)
+        connect(m, fork.o[1], stage.orders)
+        connect(m, flipped(self.scales), stage.scales)
+        connect(m, output.vectors, stage.vectors)
+        connect(m, stage.elements, gather.vectors)
+        return stage.bad_scale
 
     def _report(self, m: Module, control: Control, sequencer: Sequencer, array: Systolic, scatter: Scatter) -> None:
         """What ends a job, what it did wrong, and what its counters count."""

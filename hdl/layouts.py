@@ -10,12 +10,12 @@ from amaranth.utils import bits_for
 from focus_rtl.golden.params import Parameters
 
 __all__ = [
-    "COUNTERS", "ERRORS", "array_beat", "gather_order", "index_beat", "job", "maps", "output_order", "position",
-    "psum_beat", "scatter_order", "status", "summary", "tile", "tile_order", "vector_beat", "vector_elements",
-    "weights",
+    "COUNTERS", "ERRORS", "accumulators", "array_beat", "gather_order", "index_beat", "job", "maps", "output_order",
+    "position", "psum_beat", "scales", "scatter_order", "status", "summary", "tile", "tile_order", "vector_beat",
+    "vector_elements", "weights",
 ]
 
-ERRORS: dict[str, int] = {"OK": 0, "JOB": 1, "TILE": 2, "SLICE": 3, "INDEX": 4}
+ERRORS: dict[str, int] = {"OK": 0, "JOB": 1, "TILE": 2, "SLICE": 3, "INDEX": 4, "SCALE": 5}
 """Codes of `status.error`."""
 
 COUNTERS: dict[str, str] = {
@@ -92,6 +92,16 @@ def scatter_order(p: Parameters) -> StructLayout:
 def vector_elements(p: Parameters) -> ArrayLayout:
     """The V elements of a vector, lane 0 low."""
     return ArrayLayout(p.element_bits, p.vector)
+
+
+def accumulators(p: Parameters) -> ArrayLayout:
+    """The V words of a vector as the output buffer holds them, lane 0 low: elements, or int32 sums for int8."""
+    return ArrayLayout(p.leave_bits, p.vector)
+
+
+def scales(p: Parameters) -> StructLayout:
+    """The binary32 scales of the C columns of a column pass (int8 only)."""
+    return StructLayout({"scale": ArrayLayout(32, p.cols)})
 
 
 def vector_beat(p: Parameters) -> StructLayout:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from focus_rtl.golden.job import ALL_CANDIDATES, Tile
+from focus_rtl.golden.numeric.dtypes import Bits, is_zero
 from focus_rtl.golden.sic.layouter import windows
 from focus_rtl.golden.sic.matcher import decide
 
@@ -20,14 +21,14 @@ __all__ = ["Gathered", "gather"]
 class Gathered:
     """One output vector of a tile, concentrated.
 
-    unique : (p, V) uint16, the unmatched vectors in token order, bits unchanged.
+    unique : (p, V) bits of elements, the unmatched vectors in token order, bits unchanged.
     index_map : (m_t,) int32, which of them stands for each token.
-    zeros : vectors whose elements are all +0 or -0.
+    zeros : vectors whose elements are all zero, of either sign.
     matched : tokens that matched, m_t - p.
     best_similarity : (m_t,) float64, cosine with the best candidate, for reports; NaN where there is none.
     """
 
-    unique: NDArray[np.uint16]
+    unique: Bits
     index_map: NDArray[np.int32]
     zeros: int
     matched: int
@@ -57,26 +58,28 @@ def _map(neighbour: NDArray[np.int32]) -> NDArray[np.int32]:
     return np.array(index, dtype=np.int32)
 
 
-def gather(vectors: NDArray[np.uint16], tile: Tile, height: int, width: int, t2: int, mask: int = ALL_CANDIDATES,
-           dense: bool = False, window: NDArray[np.int32] | None = None) -> Gathered:
+def gather(vectors: Bits, tile: Tile, height: int, width: int, t2: int, mask: int = ALL_CANDIDATES,
+           dense: bool = False, window: NDArray[np.int32] | None = None, dtype: str = "fp16") -> Gathered:
     """Concentrate one output vector of a tile.
 
     Parameters
     ----------
-    vectors : (m_t, V) uint16, fp16 bits, one vector per token.
+    vectors : (m_t, V) bits of elements, one vector per token.
     tile : positions of the tokens.
     height, width : sides of the grid.
-    t2 : binary32 bits of the squared threshold.
+    t2 : squared threshold as `Job.t2` has it.
     mask : bit i enables candidate i.
     dense : match nothing; the map is the identity.
     window : `windows(tile, height, width)` where the caller has it already (it is the same for every output vector).
+    dtype : element format.
     """
     if vectors.ndim != 2 or len(vectors) != tile.tokens:
         raise ValueError(f"vectors of shape {vectors.shape}: must be ({tile.tokens}, V), one per token of the tile")
-    zeros = int(((vectors & 0x7FFF) == 0).all(axis=1).sum())
+    zeros = int(is_zero(vectors, dtype).all(axis=1).sum())
     if dense:
         return Gathered(vectors.copy(), np.arange(tile.tokens, dtype=np.int32), zeros, 0,
                         np.full(tile.tokens, np.nan))
-    decisions = decide(vectors, windows(tile, height, width) if window is None else window, t2, mask)
+    decisions = decide(vectors, windows(tile, height, width) if window is None else window, t2, mask,
+                       dtype)
     alone = decisions.neighbour < 0
     return Gathered(vectors[alone], _map(decisions.neighbour), zeros, int((~alone).sum()), decisions.similarity)

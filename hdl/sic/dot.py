@@ -8,7 +8,7 @@ from amaranth import Const, Module, Mux, Signal, Value
 from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import In, Out
 
-from focus_rtl.hdl.numeric.add import Add
+from focus_rtl.hdl.numeric.accumulate import Accumulate
 from focus_rtl.hdl.numeric.multiply import Multiply
 from focus_rtl.hdl.unit import Unit, place
 
@@ -27,7 +27,7 @@ def late(m: Module, value: Value, cycles: int, name: str, reset: bool = False) -
 
 
 class Dot(Unit):
-    """fp16 vectors a, b -> binary32 sum of a[i] * b[i]; `lanes` products per cycle, V / lanes beats per vector.
+    """Vectors a, b -> sum of a[i] * b[i], binary32 or int32; `lanes` products per cycle, V / lanes beats per vector.
 
     Lanes of a beat meet in a tree of adders.  The beats' sums then meet in one adder per level of the tree above: the
     first of a pair is held until the second comes; at the `last` beat a lone one is added to +0, which is what padding
@@ -39,22 +39,22 @@ class Dot(Unit):
     Parameters
     ----------
     vector : V, elements of a vector.  lanes : elements of a beat, a power of two that divides V.
-    add_depth : registers of each adder, 1 .. 4.
+    add_depth : registers of each adder, 1 .. 4.  dtype : of the elements.
 
     Members
     -------
     valid, last : In(1).  A beat; the vector's last beat.
-    a, b : In(lanes x 16 bits).
-    o : Out(32), binary32.
+    a, b : In(lanes elements).
+    o : Out(32).
     """
 
-    def __init__(self, vector: int, lanes: int, add_depth: int) -> None:
+    def __init__(self, vector: int, lanes: int, add_depth: int, dtype: str = "fp16") -> None:
         if lanes < 1 or lanes & (lanes - 1) or vector % lanes:
             raise ValueError(f"a Dot of {lanes} lanes for {vector} elements: must be a power of two that divides them")
-        self.vector, self.lanes, self.add_depth = vector, lanes, add_depth
-        operand = In(ArrayLayout(16, lanes))
+        self.vector, self.lanes, self.add_depth, self.dtype = vector, lanes, add_depth, dtype
+        operand = In(ArrayLayout(8 if dtype == "int8" else 16, lanes))
         super().__init__({"valid": In(1), "last": In(1), "a": operand, "b": operand, "o": Out(32)},
-                         vector=vector, lanes=lanes, add_depth=add_depth)
+                         vector=vector, lanes=lanes, add_depth=add_depth, dtype=dtype)
 
     @property
     def beats(self) -> int:
@@ -82,7 +82,7 @@ class Dot(Unit):
         """The sum of a beat's products."""
         row: list[Value] = []
         for lane in range(self.lanes):
-            product = place(m, f"multiply{lane}", Multiply(_MULTIPLY_DEPTH))
+            product = place(m, f"multiply{lane}", Multiply(_MULTIPLY_DEPTH, self.dtype))
             m.d.comb += [product.a.eq(self.a[lane]), product.b.eq(self.b[lane])]
             row.append(product.o)
         while len(row) > 1:
@@ -102,6 +102,6 @@ class Dot(Unit):
                 late(m, last, self.add_depth, f"last{level}"))
 
     def _add(self, m: Module, name: str, a: Value, b: Value) -> Value:
-        add = place(m, name, Add(self.add_depth))
+        add = place(m, name, Accumulate(self.add_depth, self.dtype))
         m.d.comb += [add.a.eq(a), add.b.eq(b)]
         return add.o

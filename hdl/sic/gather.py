@@ -123,7 +123,7 @@ class Gather(Unit):
             free.eq(tile.running & (in_flight != self.in_flight) & (~busy | matcher.done)),
             self.vectors.ready.eq(free & self.positions.valid), self.positions.ready.eq(free & self.vectors.valid),
             fetch.eq(free & self.vectors.valid & self.positions.valid),
-            zero.eq(~Cat(*(element[:15] for element in self.vectors.payload)).any()),
+            zero.eq(~Cat(*(_magnitude(self.p, element) for element in self.vectors.payload)).any()),
             Value.cast(key.data).eq(Value.cast(self.vectors.payload)), key.zero.eq(zero), key.last.eq(tile.left == 1),
             queue.w_en.eq(fetch), queue.w_addr.eq(tail), queue.w_data.eq(Value.cast(key)),
             layouter.clear.eq(clear), layouter.en.eq(fetch), layouter.live.eq(~zero),
@@ -227,3 +227,8 @@ class Gather(Unit):
             m.d.sync += Value.cast(counts).eq(Mux(key.last, 0, Value.cast(after)))
             with m.If(key.last):
                 m.d.sync += [self.summary.valid.eq(1), Value.cast(self.summary.payload).eq(Value.cast(after))]
+
+
+def _magnitude(p: Parameters, element: Value) -> Value:
+    """The bits that are not all 0 in anything but zero; a float's sign does not count."""
+    return element if p.dtype == "int8" else element[:-1]

@@ -14,16 +14,14 @@ from amaranth.utils import bits_for
 from focus_rtl.golden.params import Parameters
 from focus_rtl.hdl.layouts import vector_elements
 from focus_rtl.hdl.memory.ram import Ram
-from focus_rtl.hdl.numeric.compare import ProductGreater
-from focus_rtl.hdl.numeric.multiply32 import Multiply32
 from focus_rtl.hdl.sic.dot import Dot, late
 from focus_rtl.hdl.sic.layouter import BANKS, bank_depth, bank_of, exchange, offset_of, place_layout
+from focus_rtl.hdl.sic.likeness import Likeness
 from focus_rtl.hdl.unit import Unit, place
 
 __all__ = ["Matcher", "decision_layout"]
 
-_SQUARE_DEPTH, _SCALE_DEPTH, _COMPARE_DEPTH = 2, 2, 2
-_ONE, _INFINITY = 0x3F800000, 0x7F800000
+_SQUARE_DEPTH, _COMPARE_DEPTH = 2, 2
 
 
 def decision_layout(p: Parameters) -> StructLayout:
@@ -43,11 +41,6 @@ class _Candidate:
     def late(self, m: Module, cycles: int, name: str) -> "_Candidate":
         return _Candidate(late(m, self.ok, cycles, f"{name}_ok"), late(m, self.q, cycles, f"{name}_q"),
                           late(m, self.n, cycles, f"{name}_n"), late(m, self.slot, cycles, f"{name}_slot"))
-
-
-def _sound(norm: Value) -> Value:
-    """0 < n < inf; NaN lies above infinity."""
-    return norm.any() & (norm < Const(_INFINITY, 32))
 
 
 class Matcher(Unit):
@@ -72,12 +65,12 @@ class Matcher(Unit):
     key, banks, visible, place : In.  As `Layouter` takes and gives them.
     active : In(1).  It may match and be matched; 0: it passes.
     last : In(1).  Handed through.
-    t2 : In(32), binary32 squared threshold; stands while any vector is in flight.
+    t2 : In(32), the squared threshold (binary32; for int8 times 65536); stands while any vector is in flight.
     decided : Out(1), decision : Out(decision_layout).  No ready: whoever starts a vector has room for its decision.
     """
 
     def __init__(self, p: Parameters) -> None:
-        self.p = p
+        self.p, self._likeness = p, Likeness(p)
         self.units = BANKS if p.matchers == BANKS - 1 else p.matchers
         self.rounds = BANKS // self.units
         self.beats = p.vector // p.matcher_lanes
@@ -95,20 +88,21 @@ class Matcher(Unit):
     @property
     def latency(self) -> int:
         """Cycles from a vector's last beat to its decision."""
-        dot = Dot(self.p.vector, self.p.matcher_lanes, self.p.pe_depth).latency
-        return 1 + dot + _SQUARE_DEPTH + self._choose + _SCALE_DEPTH + _COMPARE_DEPTH
+        dot = Dot(self.p.vector, self.p.matcher_lanes, self.p.pe_depth, self.p.dtype).latency
+        return 1 + dot + _SQUARE_DEPTH + self._choose + self._likeness.verdict_latency
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         # _s0: slots chosen; _s1: operands; _s2: dots; _s3: candidates; _s4: the vector's best; _s5: decision.
         tag_s0, beat, last_beat, first_s0, final_s0 = self._issue(m)
         dots = self._dots(m, tag_s0, beat, last_beat)
-        to_s2 = 1 + Dot(self.p.vector, self.p.matcher_lanes, self.p.pe_depth).latency
+        to_s2 = 1 + Dot(self.p.vector, self.p.matcher_lanes, self.p.pe_depth, self.p.dtype).latency
         valid_s2 = late(m, self.valid & last_beat, to_s2, "valid_s0", reset=True)
         first_s2, final_s2 = late(m, first_s0, to_s2, "first"), late(m, final_s0, to_s2, "final")
         tag_s2 = View(self._tag, late(m, Value.cast(tag_s0), to_s2, "tag_s0"))
         norms = self._norms(m, tag_s2, valid_s2, first_s2, dots[0])
-        own_s2, own = Signal(32), Signal(32, reset_less=True)
+        own_s2 = Signal(self._likeness.n_bits)
+        own = Signal.like(own_s2, reset_less=True)
         m.d.comb += own_s2.eq(Mux(first_s2, dots[0], own))
         with m.If(valid_s2):
             m.d.sync += own.eq(own_s2)
@@ -117,12 +111,12 @@ class Matcher(Unit):
                              late(m, first_s2, _SQUARE_DEPTH, "first_s2"))
         to_s4 = _SQUARE_DEPTH + self._choose
         match_s5 = self._verdict(m, best_s4, late(m, own_s2, to_s4, "own"))
-        to_s5 = to_s4 + _SCALE_DEPTH + _COMPARE_DEPTH
+        to_s5 = to_s4 + self._likeness.verdict_latency
         tag_s5 = View(self._tag, late(m, Value.cast(tag_s2), to_s5, "tag_s2"))
         m.d.comb += [
             self.decided.eq(late(m, valid_s2 & final_s2, to_s5, "decided", reset=True)),
             self.decision.match.eq(match_s5 & tag_s5.active),
-            self.decision.slot.eq(late(m, best_s4.slot, _SCALE_DEPTH + _COMPARE_DEPTH, "slot_s4")),
+            self.decision.slot.eq(late(m, best_s4.slot, self._likeness.verdict_latency, "slot_s4")),
             self.decision.active.eq(tag_s5.active), self.decision.last.eq(tag_s5.last),
             Value.cast(self.decision.place).eq(Value.cast(tag_s5.place)),
         ]
@@ -172,7 +166,7 @@ class Matcher(Unit):
         last_s1, key_s1 = late(m, last_beat, 1, "last_beat"), late(m, key, 1, "key")
         results = []
         for unit, operand in enumerate(operands):
-            dot = place(m, f"dot{unit}", Dot(self.p.vector, lanes, self.p.pe_depth))
+            dot = place(m, f"dot{unit}", Dot(self.p.vector, lanes, self.p.pe_depth, self.p.dtype))
             m.d.comb += [dot.valid.eq(valid_s1), dot.last.eq(last_s1), Value.cast(dot.a).eq(key_s1),
                          Value.cast(dot.b).eq(late(m, operand, 1, f"operand{unit}"))]
             results.append(dot.o)
@@ -183,7 +177,8 @@ class Matcher(Unit):
         own = bank_of(tag.place)
         read = []
         for unit in range(self.units):
-            words = place(m, f"norms{unit}", Ram(32, self.rounds * bank_depth(self.p), self.p.memories))
+            depth = self.rounds * bank_depth(self.p)
+            words = place(m, f"norms{unit}", Ram(self._likeness.n_bits, depth, self.p.memories))
             row = own[self._split:] ^ tag.round if self.rounds > 1 else Const(0, 0)
             bank = Cat(Const(unit, self._split), row)
             offset = offset_of(self.p, tag.place, bank[1], bank[0])
@@ -204,11 +199,11 @@ class Matcher(Unit):
             if unit == 0 and self.rounds == 1:
                 found.append(None)
                 continue
-            square = place(m, f"square{unit}", Multiply32(_SQUARE_DEPTH))
-            m.d.comb += [square.a.eq(d), square.b.eq(d[:31])]
+            square = self._likeness.square(m, f"square{unit}", d, _SQUARE_DEPTH)
             n_s3 = late(m, n, _SQUARE_DEPTH - 1, f"norm{unit}")
             asked = late(m, tag.candidates[unit], _SQUARE_DEPTH, f"asked{unit}")
-            found.append(_Candidate(asked & _sound(n_s3), square.o, n_s3, Cat(Const(unit, self._split), round_s3)))
+            slot = Cat(Const(unit, self._split), round_s3)
+            found.append(_Candidate(asked & self._likeness.sound(n_s3), square, n_s3, slot))
         return found
 
     def _best(self, m: Module, candidates: list[_Candidate | None], valid: Value, first: Value) -> _Candidate:
@@ -224,7 +219,8 @@ class Matcher(Unit):
             return winner
         tree = self._split * _COMPARE_DEPTH
         valid, first = late(m, valid, tree, "valid_s3", reset=True), late(m, first, tree, "first_s3")
-        best = _Candidate(Signal(), Signal(32, reset_less=True), Signal(32, reset_less=True), Signal(3))
+        best = _Candidate(Signal(), Signal(self._likeness.q_bits, reset_less=True),
+                          Signal(self._likeness.n_bits, reset_less=True), Signal(3))
         before = _Candidate(best.ok & ~first, best.q, best.n, best.slot)
         better = self._pick(m, "loop", before, winner, self._loop_depth)
         with m.If(late(m, valid, self._loop_depth, "valid_loop", reset=True)):
@@ -236,23 +232,14 @@ class Matcher(Unit):
         assert b is not None
         if a is None:
             return b.late(m, depth, name)
-        greater = place(m, name, ProductGreater(depth))
-        m.d.comb += [greater.a.eq(b.q), greater.b.eq(a.n), greater.c.eq(a.q), greater.d.eq(b.n)]
+        greater = self._likeness.greater(m, name, b.q, a.n, a.q, b.n, depth)
         old, new = a.late(m, depth, f"{name}_a"), b.late(m, depth, f"{name}_b")
         wins = Signal(name=f"{name}_wins")
-        m.d.comb += wins.eq(new.ok & (~old.ok | greater.o))
+        m.d.comb += wins.eq(new.ok & (~old.ok | greater))
         return _Candidate(old.ok | new.ok, Mux(wins, new.q, old.q), Mux(wins, new.n, old.n),
                           Mux(wins, new.slot, old.slot))
 
     def _verdict(self, m: Module, best: _Candidate, own: Value) -> Value:
-        """q > (t2 * n) * n_v, _SCALE_DEPTH + _COMPARE_DEPTH cycles later."""
-        scale = place(m, "scale", Multiply32(_SCALE_DEPTH))
-        enough = place(m, "enough", ProductGreater(_COMPARE_DEPTH))
-        own_late = late(m, own, _SCALE_DEPTH, "own_s4")
-        m.d.comb += [
-            scale.a.eq(self.t2), scale.b.eq(best.n),
-            enough.a.eq(late(m, best.q, _SCALE_DEPTH, "q_s4")), enough.b.eq(_ONE), enough.c.eq(scale.o),
-            enough.d.eq(own_late),
-        ]
-        ok = late(m, best.ok, _SCALE_DEPTH, "ok_s4") & _sound(own_late)
-        return late(m, ok, _COMPARE_DEPTH, "ok_s5") & enough.o
+        """Whether the best is a match, the likeness's `verdict_latency` cycles later."""
+        ok = late(m, best.ok & self._likeness.sound(own), self._likeness.verdict_latency, "ok_s4")
+        return ok & self._likeness.verdict(m, best.q, best.n, own, self.t2)

@@ -29,7 +29,7 @@ class OutputBuffer(Unit):
     tile : Out(stream of 1), valid while a tile is free; the transfer takes it.
     en, addr, data, done : In, one each lane; `done` pulses with or behind the lane's last word of a tile.
     orders : In(stream of `layouts.output_order`), one per output tile.
-    vectors : Out(stream of `layouts.vector_elements`), one per token.
+    vectors : Out(stream of `layouts.accumulators`), one per token.
     """
 
     def __init__(self, p: Parameters) -> None:
@@ -40,9 +40,9 @@ class OutputBuffer(Unit):
         super().__init__({
             "tile": Out(stream.Signature(1)),
             "en": In(lanes), "done": In(lanes), "addr": In(data.ArrayLayout((depth - 1).bit_length(), lanes)),
-            "data": In(data.ArrayLayout(p.cols * p.element_bits, lanes)),
+            "data": In(data.ArrayLayout(p.cols * p.leave_bits, lanes)),
             "orders": In(stream.Signature(layouts.output_order(p))),
-            "vectors": Out(stream.Signature(layouts.vector_elements(p))),
+            "vectors": Out(stream.Signature(layouts.accumulators(p))),
         }, p=p)
 
     def elaborate(self, platform: object) -> Module:
@@ -71,7 +71,7 @@ class OutputBuffer(Unit):
 
     def _read(self, m: Module, full: Signal, reading: Signal, emptied: Signal) -> None:
         p = self.p
-        order, width = self.orders.payload, p.cols * p.element_bits
+        order, width = self.orders.payload, p.cols * p.leave_bits
         token, col = Signal(p.index_bits), Signal(range(p.col_passes))
         lanes_log = (p.scatter_lanes - 1).bit_length()
         last_col, last_token = col == p.col_passes - 1, token == order.tokens - 1
@@ -107,7 +107,7 @@ class OutputBuffer(Unit):
     def _assemble(self, m: Module, word: Value, keep: Value, col: Signal, cols: Signal, lanes: Signal) -> None:
         """Column groups 0 .. V/C-2 are kept as they come; the last joins them at the port."""
         p = self.p
-        width = p.cols * p.element_bits
+        width = p.cols * p.leave_bits
         clean = Signal(width)
         m.d.comb += clean.eq(Mux(col < cols, word, 0))
         parts = []
@@ -118,5 +118,5 @@ class OutputBuffer(Unit):
             parts.append(part)
         vector = Cat(*parts, clean)
         for lane in range(p.vector):
-            element = vector.word_select(lane, p.element_bits)
+            element = vector.word_select(lane, p.leave_bits)
             m.d.comb += self.vectors.payload[lane].eq(Mux(lane < lanes, element, 0))

@@ -48,7 +48,7 @@ class Scatter(Unit):
             "tile": In(stream.Signature(1)),
             "out_en": Out(lanes), "out_done": Out(lanes),
             "out_addr": Out(data.ArrayLayout((2 * p.col_passes * words - 1).bit_length(), lanes)),
-            "out_data": Out(data.ArrayLayout(p.cols * p.element_bits, lanes)),
+            "out_data": Out(data.ArrayLayout(p.cols * p.leave_bits, lanes)),
             "bad_index": Out(1), "wait_tile": Out(1),
             "conflicts": Out(range(lanes + 1)), "chases": Out(range(lanes + 1)), "hazards": Out(range(lanes + 1)),
         }, p=p)

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from focus_rtl.golden.params import Parameters
 from focus_rtl.hdl.memory.ram import Ram
-from focus_rtl.hdl.numeric.add import Add
+from focus_rtl.hdl.numeric.accumulate import Accumulate
 from focus_rtl.hdl.numeric.narrow import Narrow
 from focus_rtl.hdl.unit import Unit, place
 
@@ -31,8 +31,8 @@ class ScatterLane(Unit):
     """Queue, accumulators and adders of one lane; entries are worked off strictly in order.
 
     An entry whose token still has a sum on its way is not offered (`hazard`).  From `go` on nothing stalls: the psum
-    comes a cycle later, the sum `pe_depth` cycles after that, and is written back or, narrowed to the element format,
-    sent out one cycle later.  Throughput one entry per cycle.
+    comes a cycle later, the sum `pe_depth` cycles after that, and is written back or sent out one cycle later: narrowed
+    to the element format, but for int8, whose sums are scaled when they are read.  Throughput one entry per cycle.
 
     Parameters
     ----------
@@ -44,7 +44,8 @@ class ScatterLane(Unit):
     room : Out(1), after the entries already under way at least one more fits.
     offered, head, hazard : Out, the oldest entry, and why it is held back.  go : In(1), takes it.
     psum : In(C accumulator words), in the cycle after `go`.
-    out_en, out_addr, out_data, out_done : Out, sums that leave: address (word, half and column group), C elements;
+    out_en, out_addr, out_data, out_done : Out, sums that leave: address (word, half and column group), C words of
+        `leave_bits`;
         `out_done` pulses behind the lane's last word of an output tile.
     """
 
@@ -57,7 +58,7 @@ class ScatterLane(Unit):
             "push": In(1), "entry": In(entry), "room": Out(1),
             "offered": Out(1), "head": Out(entry), "hazard": Out(1), "go": In(1),
             "psum": In(p.cols * p.acc_bits),
-            "out_en": Out(1), "out_addr": Out(range(self.out_depth)), "out_data": Out(p.cols * p.element_bits),
+            "out_en": Out(1), "out_addr": Out(range(self.out_depth)), "out_data": Out(p.cols * p.leave_bits),
             "out_done": Out(1),
         }, p=p)
 
@@ -106,17 +107,23 @@ class ScatterLane(Unit):
             ram.r_en.eq(self.go & ~head.first & ~head.void), ram.r_addr.eq(address),
         ]
         for col in range(p.cols):
-            total = place(m, f"total{col}", Add(p.pe_depth))
-            rounded = place(m, f"rounded{col}", Narrow(0))
+            total = place(m, f"total{col}", Accumulate(p.pe_depth, p.dtype))
             m.d.comb += [
                 total.a.eq(Mux(fresh, 0, ram.r_data.word_select(col, p.acc_bits))),
-                total.b.eq(self.psum.word_select(col, p.acc_bits)), rounded.a.eq(total.o),
+                total.b.eq(self.psum.word_select(col, p.acc_bits)),
             ]
-            m.d.sync += self.out_data.word_select(col, p.element_bits).eq(rounded.o)
+            m.d.sync += self.out_data.word_select(col, p.leave_bits).eq(self._rounded(m, col, total.o))
             sums.append(total.o)
         done = line[-1]
         m.d.comb += [ram.w_en.eq(done[0]), ram.w_addr.eq(done[3:]), ram.w_data.eq(Cat(sums))]
         self._leave(m, done)
+
+    def _rounded(self, m: Module, col: int, total: Value) -> Value:
+        if self.p.leave_bits == self.p.acc_bits:
+            return total
+        rounded = place(m, f"rounded{col}", Narrow(0, self.p.dtype))
+        m.d.comb += rounded.a.eq(total)
+        return rounded.o
 
     def _leave(self, m: Module, done: Value) -> None:
         p = self.p

@@ -23,8 +23,8 @@ SHAPES: dict[str, dict[str, Any]] = {
     "regress": {}, "chained": SMALL, "wide": {**SMALL, "rows": 2, "cols": 4, "vector": 4, "pe_depth": 4},
     "whole": {**SMALL, "rows": 6, "cols": 3, "pe_depth": 3}, "row": {**SMALL, "rows": 1, "cols": 6},
 }
-SPECIAL = np.array([0x0000, 0x8000, 0x0001, 0x8001, 0x03FF, 0x0400, 0x3C00, 0xBC00, 0x7BFF, 0xFBFF, 0x7C00, 0xFC00, 0x7E00,
-                    0xFD55], dtype=np.uint16)
+SPECIAL = np.array([0x0000, 0x8000, 0x0001, 0x8001, 0x03FF, 0x0400, 0x3C00, 0xBC00, 0x7BFF, 0xFBFF, 0x7C00, 0xFC00,
+                    0x7E00, 0xFD55], dtype=np.uint16)
 
 
 def parameters(shape: str) -> Parameters:

@@ -14,14 +14,21 @@ from numpy.typing import NDArray
 
 from focus_rtl.golden.core import Expected, Slice, expected_counts, output_counts, run_layer
 from focus_rtl.golden.job import Counts, Job, Tile
+from focus_rtl.golden.numeric.dtypes import Bits
 from focus_rtl.golden.params import Parameters
 from focus_rtl.golden.sic.gather import Gathered
+from focus_rtl.golden.sic.scatter import Scales
 from focus_rtl.hdl import layouts
 
-__all__ = ["INPUTS", "OUTPUTS", "Program", "elements", "pack", "program", "rejected", "unpack"]
+__all__ = ["INPUTS", "OUTPUTS", "Program", "elements", "inputs_of", "pack", "program", "rejected", "unpack"]
 
-INPUTS = ("job", "tiles", "vectors", "maps", "weights", "positions")
+INPUTS = ("job", "tiles", "vectors", "maps", "weights", "positions", "scales")
 OUTPUTS = ("outputs", "out_maps", "summary", "status")
+
+
+def inputs_of(params: Parameters) -> tuple[str, ...]:
+    """The input streams of a core: only int8 has scales."""
+    return INPUTS if params.dtype == "int8" else INPUTS[:-1]
 
 
 def pack(layout: data.StructLayout, **values: int) -> int:
@@ -43,9 +50,9 @@ def unpack(layout: data.StructLayout, word: int) -> dict[str, int]:
     return {name: word >> place.offset & ((1 << place.width) - 1) for name, place in places.items()}
 
 
-def elements(matrix: NDArray[np.uint16]) -> list[int]:
-    """(rows, n) uint16 -> per row its n elements in one integer, element 0 low."""
-    rows = np.ascontiguousarray(matrix).astype("<u2")
+def elements(matrix: Bits) -> list[int]:
+    """(rows, n) raw bits -> per row its n elements in one integer, element 0 low."""
+    rows = np.ascontiguousarray(matrix, dtype=matrix.dtype.newbyteorder("<"))
     return [int.from_bytes(row.tobytes(), "little") for row in rows]
 
 
@@ -83,7 +90,7 @@ def _job_beat(params: Parameters, job: Job, counts: Counts) -> int:
                 width=job.width, t2=job.t2, mask=job.mask, dense=int(job.dense))
 
 
-def _vector_beats(params: Parameters, vectors: NDArray[np.uint16]) -> list[int]:
+def _vector_beats(params: Parameters, vectors: Bits) -> list[int]:
     place = layouts.vector_beat(params)["last"]
     words = elements(vectors)
     words[-1] |= 1 << place.offset
@@ -98,10 +105,10 @@ def _map_beats(params: Parameters, index_map: NDArray[np.int32], junk: random.Ra
     return [sum(index[start + lane] << lane * bits for lane in range(lanes)) for start in range(0, len(index), lanes)]
 
 
-def _weight_beats(params: Parameters, counts: Counts, weights: NDArray[np.uint16]) -> list[int]:
+def _weight_beats(params: Parameters, counts: Counts, weights: Bits) -> list[int]:
     """For n, k, c, r: the R rows of the tile, bottom row first.  Every m-tile takes all of them again."""
     v, rows, cols = params.vector, params.rows, params.cols
-    whole = np.zeros((counts.slices * v, counts.vectors * v), dtype=np.uint16)
+    whole = np.zeros((counts.slices * v, counts.vectors * v), dtype=weights.dtype)
     whole[:weights.shape[0], :weights.shape[1]] = weights
     words = []
     for n in range(counts.vectors):
@@ -114,16 +121,24 @@ def _weight_beats(params: Parameters, counts: Counts, weights: NDArray[np.uint16
     return words
 
 
+def _scale_beats(params: Parameters, counts: Counts, scales: Scales, junk: random.Random) -> list[int]:
+    """For n, c: the scales of C columns; those beyond N hold anything sound: only zeros are multiplied with them."""
+    whole = np.full(counts.vectors * params.vector, junk.uniform(0.5, 2.0), np.float32)
+    whole[:len(scales)] = scales
+    by_pass = elements(whole.view(np.uint32).reshape(-1, params.cols))
+    return [by_pass[n * params.col_passes + c] for n in range(counts.vectors) for c in range(counts.cols_of(n))]
+
+
 def _position_beats(params: Parameters, tile: Tile) -> list[int]:
     layout = layouts.position(params)
     return [pack(layout, column=column, row=row, frame=frame, image=image)
             for image, frame, row, column in tile.positions.tolist()]
 
 
-def _inputs(params: Parameters, job: Job, slices: Sequence[Sequence[Slice]], weights: NDArray[np.uint16],
+def _inputs(params: Parameters, job: Job, slices: Sequence[Sequence[Slice]], weights: Bits, scales: Scales | None,
             junk: random.Random) -> dict[str, list[int]]:
     counts = job.counts(params)
-    beats: dict[str, list[int]] = {name: [] for name in INPUTS}
+    beats: dict[str, list[int]] = {name: [] for name in inputs_of(params)}
     beats["job"].append(_job_beat(params, job, counts))
     for tile, row in zip(job.tiles, slices, strict=True):
         beats["tiles"].append(pack(layouts.tile(params), tokens=tile.tokens))
@@ -133,6 +148,8 @@ def _inputs(params: Parameters, job: Job, slices: Sequence[Sequence[Slice]], wei
                 beats["maps"] += _map_beats(params, part.index_map, junk)
         beats["positions"] += _position_beats(params, tile) * counts.vectors
     beats["weights"] = _weight_beats(params, counts, weights) * counts.tiles
+    if scales is not None:
+        beats["scales"] = _scale_beats(params, counts, scales, junk) * counts.tiles
     return beats
 
 
@@ -161,22 +178,22 @@ def _error(job: Job, slices: Sequence[Sequence[Slice]]) -> int:
     return layouts.ERRORS["SLICE" if wrong else "INDEX" if bad_index else "OK"]
 
 
-def program(params: Parameters, job: Job, slices: Sequence[Sequence[Slice]], weights: NDArray[np.uint16],
-            seed: int = 0) -> Program:
+def program(params: Parameters, job: Job, slices: Sequence[Sequence[Slice]], weights: Bits, seed: int = 0,
+            scales: Scales | None = None) -> Program:
     """All beats of a job and what must come of it.
 
     Parameters
     ----------
-    params, job, slices, weights : as for `golden.core.run_layer`.
+    params, job, slices, weights, scales : as for `golden.core.run_layer`.
     seed : of what is in lanes that the machine ignores.
     """
-    result = run_layer(params, job, slices, weights)
+    result = run_layer(params, job, slices, weights, scales)
     counts = expected_counts(params, job, slices)
     # `vectors_in` is not foretold: the input buffer takes the next job's vectors before this job has ended.
     status = {"error": _error(job, slices), "array_busy": counts.ideal_cycles, "vectors_out": output_counts(result)}
-    made = Program(params, job, _inputs(params, job, slices, weights, random.Random(seed)), _outputs(params, result),
-                   status, counts, result)
-    for stream in INPUTS:
+    inputs = _inputs(params, job, slices, weights, scales, random.Random(seed))
+    made = Program(params, job, inputs, _outputs(params, result), status, counts, result)
+    for stream in made.inputs:
         if len(made.inputs[stream]) != getattr(counts, stream):
             raise AssertionError(f"{stream}: {len(made.inputs[stream])} beats packed, "
                                  f"{getattr(counts, stream)} counted")
@@ -196,11 +213,11 @@ def rejected(params: Parameters, job: Job, change: Callable[[dict[str, int]], di
     layout = layouts.job(params)
     counts = job.counts(params)
     fields = unpack(layout, _job_beat(params, job, counts))
-    beats: dict[str, list[int]] = {name: [] for name in INPUTS}
+    beats: dict[str, list[int]] = {name: [] for name in inputs_of(params)}
     beats["job"].append(pack(layout, **(change(fields) if change else fields)))
     if tokens is not None:
         beats["tiles"].append(pack(layouts.tile(params), tokens=tokens))
-    none = Expected(job=1, tiles=len(beats["tiles"]), vectors=0, maps=0, weights=0, positions=0, summary=0, out_maps=0,
-                    status=1, passes=0, ideal_cycles=0)
+    none = Expected(job=1, tiles=len(beats["tiles"]), vectors=0, maps=0, weights=0, positions=0, scales=0, summary=0,
+                    out_maps=0, status=1, passes=0, ideal_cycles=0)
     status = {"error": layouts.ERRORS["JOB" if tokens is None else "TILE"], "array_busy": 0, "vectors_out": 0}
     return Program(params, job, beats, {"outputs": [], "out_maps": [], "summary": []}, status, none)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from focus_rtl.golden.numeric.dtypes import element, numbers
 from focus_rtl.golden.params import Parameters
 from focus_rtl.hdl import layouts
 from focus_rtl.verif.bench.program import OUTPUTS, Program, unpack
@@ -25,9 +26,10 @@ class Mismatch(AssertionError):
     """The hardware differs from the golden model; the message says where, how, and how to see it again."""
 
 
-def _number(bits: int) -> str:
-    """An fp16 element as bits and as the number it is."""
-    return f"{bits:#06x} ({float(np.array(bits, dtype=np.uint16).view(np.float16)):g})"
+def _number(bits: int, dtype: str) -> str:
+    """An element as bits and as the number it is."""
+    stored = np.array(bits, dtype=element(dtype).storage)
+    return f"{bits:#0{2 + 2 * stored.itemsize}x} ({float(numbers(stored, dtype)):g})"
 
 
 class Scoreboard:
@@ -140,10 +142,11 @@ def _lanes(params: Parameters, expected: int, word: int) -> str:
     want, got = unpack(layout, expected), unpack(layout, word)
     if want["last"] != got["last"]:
         return f"expected last = {want['last']}, got last = {got['last']}"
-    bits = params.element_bits
-    pairs = [(want["data"] >> lane * bits & 0xFFFF, got["data"] >> lane * bits & 0xFFFF)
+    bits, ones = params.element_bits, (1 << params.element_bits) - 1
+    pairs = [(want["data"] >> lane * bits & ones, got["data"] >> lane * bits & ones)
              for lane in range(params.vector)]
     wrong = [lane for lane, (one, other) in enumerate(pairs) if one != other]
     lane = wrong[0]
-    return (f"lane {lane}: expected {_number(pairs[lane][0])}, got {_number(pairs[lane][1])} "
+    return (f"lane {lane}: expected {_number(pairs[lane][0], params.dtype)}, "
+            f"got {_number(pairs[lane][1], params.dtype)} "
             f"({len(wrong)} of {params.vector} lanes differ)")

@@ -38,7 +38,7 @@ EVENTS = (
     "dense job", "concentrated job", "partial tile", "full tile", "text tile", "p = 1", "p = m_t > 1", "match", "chain",
     "all-zero vector", "K not a multiple of V", "N not a multiple of C", "N not a multiple of V", "rows skipped",
     "columns skipped", "several slices", "stall_input", "stall_psum", "stall_weights", "stall_chain", "stall_output",
-    "scatter_conflicts", "scatter_chases", "scatter_hazards", *(f"stall on {name}" for name in INPUTS + OUTPUTS))
+    "scatter_conflicts", "scatter_chases", "scatter_hazards", *(f"stall on {name}" for name in (*INPUTS, *OUTPUTS)))
 """What has to happen at least once in a campaign of 10 or more."""
 
 
@@ -76,7 +76,8 @@ def run_one(params: Parameters, seed: int, number: int, count: int, cache_dir: P
     replay = f"python -m focus_rtl.verif.core.campaign {count} --seed {seed} --only {number}"
     try:
         batches = _jobs(params, seed, number)
-        programs = [[program(params, each.job, each.slices, each.weights, seed) for each in batch] for batch in batches]
+        programs = [[program(params, each.job, each.slices, each.weights, seed, each.scales) for each in batch]
+                    for batch in batches]
         run = run_programs(params, programs, seed=seed, stall=[ALWAYS, STALLS[number % len(STALLS)]], replay=replay,
                            timeout=timeout, cache_dir=cache_dir, quick=True, compilers=1)
     except (AssertionError, RuntimeError, ValueError, OSError) as error:
@@ -123,8 +124,8 @@ def _line(outcome: Outcome) -> str:
     p = outcome.params
     grid = "x".join(str(side) for side in p.grid_max)
     verdict = "equal" if outcome.passed else "FAILED"
-    return (f"{outcome.number:4} {p.sha256[:12]} R {p.rows:2} C {p.cols:2} V {p.vector:2} m {p.m_tile:2} grid {grid:7} "
-            f"S {p.scatter_lanes} banks {p.psum_banks:2} ahead {p.scatter_lookahead:2} matchers {p.matchers} "
+    return (f"{outcome.number:4} {p.sha256[:12]} {p.dtype} R {p.rows:2} C {p.cols:2} V {p.vector:2} m {p.m_tile:2} "
+            f"grid {grid:7} S {p.scatter_lanes} banks {p.psum_banks:2} ahead {p.scatter_lookahead:2} matchers {p.matchers} "
             f"lanes {p.matcher_lanes:2} depth {p.pe_depth}: {outcome.compared:5} words, {outcome.cycles:6} cycles, "
             f"{outcome.seconds:5.1f} s, {verdict}")
 

@@ -16,6 +16,8 @@ __all__ = ["EVERY", "NUMBERS", "PAIRED", "empty_bins", "plan", "value_bins"]
 VECTORS = (2, 4, 6, 8, 12, 16)
 MOST_UNITS = 40  # floating-point units that a small build may have
 
+DTYPES = ("fp16", "bf16", "int8")
+
 EVERY: dict[str, tuple[int, ...]] = {
     "scatter_lanes": (1, 2, 4), "matchers": (1, 2, 4, 7), "psum_banks": (1, 2, 4, 8, 16, 32),
     "scatter_lookahead": (2, 4, 8, 16), "pe_depth": (1, 2, 3, 4)}
@@ -25,9 +27,11 @@ NUMBERS = ("rows", "cols", "vector", "m_tile", "frames", "height", "width", "k_m
            "matcher_lanes")
 """Fields of which at least three values have to occur."""
 
+Pair = tuple[str, int | str, str, int | str]
+
 RELATIONS = ("R != C", "R = C", "R < V", "R = V", "C < V", "C = V", "V no power of two")
 
-PAIRED = ("R", "C", "V/R", "S", "matchers")
+PAIRED = ("dtype", "R", "C", "V/R", "S", "matchers")
 """Every pair of values of two of these that fits a small build has to occur in a long campaign."""
 
 
@@ -41,24 +45,27 @@ def _units(rows: int, cols: int, lanes: int, matchers: int, matcher_lanes: int) 
 
 
 @functools.cache
-def _pairs_that_fit() -> frozenset[tuple[str, int, str, int]]:
+def _pairs_that_fit() -> frozenset[Pair]:
     """Every pair that some configuration within `MOST_UNITS` has."""
-    pairs: set[tuple[str, int, str, int]] = set()
+    pairs: set[Pair] = set()
     for vector in VECTORS:
         sides = _divisors(vector)
         for rows, cols, lanes, matchers in itertools.product(sides, sides, EVERY["scatter_lanes"], EVERY["matchers"]):
             if _units(rows, cols, lanes, matchers, 1) <= MOST_UNITS:
-                pairs |= set(_pairs({"R": rows, "C": cols, "V/R": vector // rows, "S": lanes, "matchers": matchers}))
+                for dtype in DTYPES:
+                    pairs |= set(_pairs({"dtype": dtype, "R": rows, "C": cols, "V/R": vector // rows, "S": lanes,
+                                         "matchers": matchers}))
     return frozenset(pairs)
 
 
-def _pairs(values: dict[str, int]) -> Iterator[tuple[str, int, str, int]]:
+def _pairs(values: dict[str, int | str]) -> Iterator[Pair]:
     for one, other in itertools.combinations(PAIRED, 2):
         yield one, values[one], other, values[other]
 
 
-def _paired_values(p: Parameters) -> dict[str, int]:
-    return {"R": p.rows, "C": p.cols, "V/R": p.row_passes, "S": p.scatter_lanes, "matchers": p.matchers}
+def _paired_values(p: Parameters) -> dict[str, int | str]:
+    return {"dtype": p.dtype, "R": p.rows, "C": p.cols, "V/R": p.row_passes, "S": p.scatter_lanes,
+            "matchers": p.matchers}
 
 
 def _random(rng: Generator) -> Parameters | None:
@@ -74,7 +81,7 @@ def _random(rng: Generator) -> Parameters | None:
     if not lanes <= banks <= m_tile // 2 or _units(rows, cols, lanes, matchers, matcher_lanes) > MOST_UNITS:
         return None
     return Parameters(
-        dtype="fp16", rows=rows, cols=cols, vector=vector, m_tile=m_tile, block=(2, 2, 2),
+        dtype=str(rng.choice(DTYPES)), rows=rows, cols=cols, vector=vector, m_tile=m_tile, block=(2, 2, 2),
         grid_max=(draw((1, 2, 5, 8, 64)), draw((1, 3, 4, 6, 9)), draw((1, 2, 4, 5, 7))),
         k_max=vector * draw((3, 4, 7)) + draw((0, 1, 3)), n_max=vector * draw((3, 5)) + draw((0, 2)),
         tokens_max=draw((128, 200, 513, 4096)), scatter_lanes=lanes, psum_banks=banks,
@@ -85,7 +92,7 @@ def _random(rng: Generator) -> Parameters | None:
 def value_bins(p: Parameters) -> Iterator[str]:
     """The bins that a configuration falls into."""
     values = p.to_dict() | dict(zip(("frames", "height", "width"), p.grid_max, strict=True))
-    for name in (*EVERY, *NUMBERS):
+    for name in ("dtype", *EVERY, *NUMBERS):
         yield f"{name} = {values[name]}"
     relations = (p.rows != p.cols, p.rows == p.cols, p.rows < p.vector, p.rows == p.vector, p.cols < p.vector,
                  p.cols == p.vector, p.vector & (p.vector - 1) != 0)
@@ -124,7 +131,8 @@ def _numbers(p: Parameters) -> list[str]:
 
 
 def _wanted_values() -> list[str]:
-    return [f"{name} = {value}" for name, values in EVERY.items() for value in values] + list(RELATIONS)
+    values = {"dtype": DTYPES, **EVERY}
+    return [f"{name} = {value}" for name, legal in values.items() for value in legal] + list(RELATIONS)
 
 
 def _wanted_pairs() -> list[str]:

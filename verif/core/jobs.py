@@ -13,7 +13,7 @@ from focus_rtl.golden.job import ALL_CANDIDATES, Grid, Job, Tile, field_limit, t
 from focus_rtl.golden.params import Parameters
 from focus_rtl.verif.bench.program import Program
 from focus_rtl.verif.core.run import CoreJob
-from focus_rtl.verif.golden.cases import rough_vectors, weights_like
+from focus_rtl.verif.golden.cases import rough_vectors, scales_like, weights_like
 
 __all__ = ["core_job", "events_of", "hurried_job", "random_core_job", "random_grid", "random_slice", "random_tiles"]
 
@@ -45,13 +45,13 @@ def random_tiles(rng: Generator, params: Parameters, grid: Grid) -> tuple[Tile, 
     return tiles
 
 
-def random_slice(rng: Generator, tokens: int, vector: int, kind: str) -> Slice:
+def random_slice(rng: Generator, tokens: int, vector: int, kind: str, dtype: str) -> Slice:
     """A slice of any shape a layer may have sent: p = 1, p = m, any map, or runs of one index (hazards)."""
     p = {"one": 1, "full": tokens}.get(kind, int(rng.integers(1, tokens + 1)))
     index = rng.permutation(tokens) if kind == "full" else rng.integers(0, p, tokens)
     if kind == "runs":
         index = np.sort(index)
-    return Slice(rough_vectors(rng, p, vector), index.astype(np.int32))
+    return Slice(rough_vectors(rng, p, vector, dtype), index.astype(np.int32))
 
 
 def _cut(slices: list[Slice], job: Job, vector: int) -> list[Slice]:
@@ -65,12 +65,13 @@ def core_job(rng: Generator, params: Parameters, job: Job, kind: str = "gather")
     """Data for a job.  kind : `gather` concentrates rough tokens; one of `SLICE_KINDS`, or `mixed` of all of them."""
     v = params.vector
     if job.dense or kind == "gather":
-        slices = next_slices(concentrate(rough_vectors(rng, job.tokens, job.k), job, params))
+        slices = next_slices(concentrate(rough_vectors(rng, job.tokens, job.k, params.dtype), job, params))
     else:
         kinds = [kind] if kind != "mixed" else list(SLICE_KINDS)
-        slices = [_cut([random_slice(rng, tile.tokens, v, str(rng.choice(kinds))) for _ in range(math.ceil(job.k / v))],
-                       job, v) for tile in job.tiles]
-    return CoreJob(job, slices, weights_like(rng, job.k, job.n))
+        slices = [_cut([random_slice(rng, tile.tokens, v, str(rng.choice(kinds)), params.dtype)
+                        for _ in range(math.ceil(job.k / v))], job, v) for tile in job.tiles]
+    scales = scales_like(rng, job.n) if params.dtype == "int8" else None
+    return CoreJob(job, slices, weights_like(rng, job.k, job.n, params.dtype), scales)
 
 
 def _length(rng: Generator, step: int, most: int) -> int:
@@ -97,14 +98,16 @@ def random_core_job(rng: Generator, params: Parameters, tokens: int = 40, slices
     threshold = float(rng.choice((0.0, 0.5, 0.7, 0.9, 1.0)))
     if dense is None:
         dense = bool(rng.random() < 1 / 6)
-    job = Job(k, n, random_tiles(rng, params, grid), grid.height, grid.width, threshold, mask, dense)
+    job = Job(k, n, random_tiles(rng, params, grid), grid.height, grid.width, threshold, mask, dense,
+              params.dtype)
     return core_job(rng, params, job, kind or str(rng.choice(("gather", "mixed", "gather", "runs"))))
 
 
 def hurried_job(rng: Generator, params: Parameters) -> CoreJob:
     """Tiles of one token and one column pass: the same accumulator is wanted again as soon as it can be (hazards)."""
     tiles = [Tile(np.zeros((1, 4), np.int32))] * 6
-    return core_job(rng, params, Job(min(4 * params.vector, params.k_max), 1, tiles, 1, 1, 0.5), "one")
+    return core_job(rng, params, Job(min(4 * params.vector, params.k_max), 1, tiles, 1, 1, 0.5, dtype=params.dtype),
+                    "one")
 
 
 def events_of(params: Parameters, programs: Sequence[Program], jobs: Sequence[CoreJob]) -> Counter[str]:

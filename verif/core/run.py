@@ -14,18 +14,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from focus_rtl.gen.emit import EmittedDesign, verilog_of
 from focus_rtl.golden.core import Slice
 from focus_rtl.golden.job import Job
+from focus_rtl.golden.numeric.dtypes import Bits
 from focus_rtl.golden.params import Parameters
+from focus_rtl.golden.sic.scatter import Scales
 from focus_rtl.hdl import layouts
 from focus_rtl.hdl.core import Core
 from focus_rtl.verif.bench.build import build
 from focus_rtl.verif.bench.player import Played, Segment, play
-from focus_rtl.verif.bench.program import INPUTS, OUTPUTS, Program, program, unpack
+from focus_rtl.verif.bench.program import OUTPUTS, Program, inputs_of, program, unpack
 from focus_rtl.verif.bench.runner import SimulationError
 from focus_rtl.verif.bench.scoreboard import Scoreboard
 from focus_rtl.verif.bench.streams import ALWAYS, Stall
@@ -41,7 +40,8 @@ class CoreJob:
 
     job: Job
     slices: Sequence[Sequence[Slice]]
-    weights: NDArray[np.uint16]
+    weights: Bits
+    scales: Scales | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,8 @@ def _design(params: Parameters, prefix: str) -> EmittedDesign:
 
 def run_core_jobs(params: Parameters, jobs: Sequence[CoreJob], *, seed: int, **options: Any) -> CoreRun:
     """Run jobs back to back on one core; parameters, result and errors as for `run_programs`."""
-    programs = [program(params, each.job, each.slices, each.weights, seed + number) for number, each in enumerate(jobs)]
+    programs = [program(params, each.job, each.slices, each.weights, seed + number, each.scales)
+                for number, each in enumerate(jobs)]
     return run_programs(params, [programs], seed=seed, **options)
 
 
@@ -142,8 +143,9 @@ def run_programs(params: Parameters, batches: Sequence[Sequence[Program]], *, se
 
 
 def _segment(batch: Sequence[Program], stall: Stalls, limit: int | None) -> Segment:
-    stalls = dict.fromkeys((*INPUTS, *OUTPUTS), stall) if isinstance(stall, Stall) else stall
-    inputs = {name: [word for each in batch for word in each.inputs[name]] for name in INPUTS}
+    names = inputs_of(batch[0].params)
+    stalls = dict.fromkeys((*names, *OUTPUTS), stall) if isinstance(stall, Stall) else stall
+    inputs = {name: [word for each in batch for word in each.inputs[name]] for name in names}
     return Segment(inputs, {name: sum(each.count_of(name) for each in batch) for name in OUTPUTS}, stalls, limit)
 
 

@@ -14,7 +14,7 @@ from focus_rtl.golden.core import Slice
 from focus_rtl.golden.job import Grid, Job, Tile, tiles_of
 from focus_rtl.golden.params import Parameters
 from focus_rtl.hdl import layouts
-from focus_rtl.verif.bench.program import INPUTS, OUTPUTS, Program, program, rejected
+from focus_rtl.verif.bench.program import OUTPUTS, Program, inputs_of, program, rejected
 from focus_rtl.verif.bench.streams import ALWAYS, Stall
 from focus_rtl.verif.core.jobs import core_job, events_of, hurried_job, random_core_job
 from focus_rtl.verif.core.run import CoreJob, CoreRun, run_programs
@@ -39,7 +39,8 @@ def _run(params: Parameters, batches: Sequence[Sequence[Program]], **options: An
 
 
 def _programs(params: Parameters, jobs: list[CoreJob]) -> list[Program]:
-    return [program(params, each.job, each.slices, each.weights, number) for number, each in enumerate(jobs)]
+    return [program(params, each.job, each.slices, each.weights, number, each.scales)
+            for number, each in enumerate(jobs)]
 
 
 def _clean(run: CoreRun) -> None:
@@ -66,13 +67,14 @@ def test_jobs_back_to_back_under_every_stall(params: Parameters, seed: int) -> N
     wanted += ["rows skipped"] if params.row_passes > 1 else []
     wanted += ["columns skipped"] if params.col_passes > 1 else []
     wanted += ["scatter_conflicts"] if params.scatter_lanes > 1 else []  # one lane has nobody in its way
-    assert [name for name in wanted + [f"stall on {name}" for name in INPUTS + OUTPUTS] if not events[name]] == []
+    wanted += [f"stall on {name}" for name in (*inputs_of(params), *OUTPUTS)]
+    assert [name for name in wanted if not events[name]] == []
 
 
 @BOTH
 def test_each_stream_may_lag_behind_all_others(params: Parameters, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    names = INPUTS + OUTPUTS
+    names = (*inputs_of(params), *OUTPUTS)
     batches = [_programs(params, [random_core_job(rng, params, tokens=24, slices=2, vectors=2) for _ in range(2)])
                for _ in names]
     run = _run(params, batches, seed=seed, stall=[{name: Stall(1.0, burst=30)} for name in names])

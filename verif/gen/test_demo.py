@@ -27,7 +27,7 @@ from focus_rtl.hdl import layouts
 from focus_rtl.hdl.stream.skid import Skid
 from focus_rtl.verif.bench.build import Built
 from focus_rtl.verif.bench.player import Played, Segment
-from focus_rtl.verif.bench.program import INPUTS, OUTPUTS, Program, pack, program
+from focus_rtl.verif.bench.program import OUTPUTS, Program, inputs_of, pack, program
 from focus_rtl.verif.bench.scoreboard import Received
 from focus_rtl.verif.gen.test_video import write_video
 
@@ -272,7 +272,7 @@ def ideal_hardware(expected: Program, stalled: bool = False) -> Played:
     fields = dict.fromkeys(dict(layout.members), 0) | expected.status | {"cycles": expected.counts.ideal_cycles + 40}
     words = {stream: list(expected.expected[stream]) for stream in OUTPUTS if stream != "status"}
     words["status"] = [pack(layout, **fields)]
-    pauses = dict.fromkeys((*INPUTS, *OUTPUTS), int(stalled))
+    pauses = dict.fromkeys((*inputs_of(expected.params), *OUTPUTS), int(stalled))
     return Played({stream: Received(list(each), list(range(len(each)))) for stream, each in words.items()},
                   fields["cycles"] + 3, pauses, None)
 

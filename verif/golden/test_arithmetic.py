@@ -3,8 +3,10 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from focus_rtl.golden.array.systolic import psums
+from focus_rtl.golden.numeric.dtypes import DTYPES
 from focus_rtl.golden.sic.matcher import dot, norms
 from focus_rtl.golden.sic.scatter import leave, scatter
 from focus_rtl.verif.golden.cases import rough_vectors
@@ -16,16 +18,17 @@ SPECIAL32 = np.array([0x00000000, 0x80000000, 0x00000001, 0x807FFFFF, 0x7F7FFFFF
 """Zeros, subnormals, extremes, infinities, NaN, one, halves of the least fp16, the edges of overflow and subnormal."""
 
 
-def test_psum_chain() -> None:
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_psum_chain(dtype: str) -> None:
     rng = np.random.default_rng(11)
     compared = 0
     for p, v, n in ((1, 2, 1), (5, 4, 3), (7, 12, 5), (9, 16, 4), (3, 64, 6)):
-        x, w = rough_vectors(rng, p, v), rough_vectors(rng, n, v).T
-        got = psums(x, w)
+        x, w = rough_vectors(rng, p, v, dtype), rough_vectors(rng, n, v, dtype).T
+        got = psums(x, w, dtype)
         assert got.shape == (p, n) and got.dtype == np.uint32
         for i, row in enumerate(x.tolist()):
             for j, column in enumerate(w.T.tolist()):
-                assert got[i, j] == brute.single_bits(brute.psum(row, column)), (p, v, i, j)
+                assert got[i, j] == brute.word(brute.psum(row, column, dtype), dtype), (p, v, i, j)
                 compared += 1
     assert compared == 1 + 15 + 35 + 36 + 18
 
@@ -40,22 +43,24 @@ def test_psum_order_is_ascending_and_starts_at_zero() -> None:
     assert psums(np.array([[0x8000, 0x8000]], np.uint16), np.array([[one], [one]], np.uint16))[0, 0] == 0  # never -0
 
 
-def test_blocks_of_vectors_do_not_show() -> None:
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_blocks_of_vectors_do_not_show(dtype: str) -> None:
     rng = np.random.default_rng(12)
-    x, w = rough_vectors(rng, 300, 4), rough_vectors(rng, 500, 4).T
-    whole = psums(x, w)
+    x, w = rough_vectors(rng, 300, 4, dtype), rough_vectors(rng, 500, 4, dtype).T
+    whole = psums(x, w, dtype)
     for start in range(0, 300, 7):
-        assert np.array_equal(whole[start:start + 7], psums(x[start:start + 7], w))
+        assert np.array_equal(whole[start:start + 7], psums(x[start:start + 7], w, dtype))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("v", [2, 3, 4, 5, 7, 12, 16, 33, 64])
-def test_dot_is_the_tree(v: int) -> None:
+def test_dot_is_the_tree(v: int, dtype: str) -> None:
     rng = np.random.default_rng(100 + v)
-    a, b = rough_vectors(rng, 24, v), rough_vectors(rng, 24, v)
-    got, own = dot(a, b), norms(a)
+    a, b = rough_vectors(rng, 24, v, dtype), rough_vectors(rng, 24, v, dtype)
+    got, own = dot(a, b, dtype), norms(a, dtype)
     for i in range(24):
-        assert got[i] == brute.single_bits(brute.dot(a[i].tolist(), b[i].tolist())), i
-        assert own[i] == brute.single_bits(brute.dot(a[i].tolist(), a[i].tolist())), i
+        assert got[i] == brute.word(brute.dot(a[i].tolist(), b[i].tolist(), dtype), dtype), i
+        assert own[i] == brute.word(brute.dot(a[i].tolist(), a[i].tolist(), dtype), dtype), i
 
 
 def test_the_tree_is_not_the_chain() -> None:
@@ -81,11 +86,21 @@ def test_scatter_reads_a_bad_index_as_zero() -> None:
                                                                                         [0x3F800000]]
 
 
-def test_leaving_rounds_to_nearest_even() -> None:
+def rounding_bits() -> NDArray[np.uint32]:
+    """binary32 bits around everything that leaving fp16 and bf16 can do: edges, ties, every size."""
     rng = np.random.default_rng(13)
     bits = np.concatenate([SPECIAL32, rng.integers(0x32800000, 0x47900000, 4000).astype(np.uint32),
-                           (rng.integers(0x32800, 0x47900, 2000) << 12).astype(np.uint32)])
-    bits = np.concatenate([bits, bits | np.uint32(0x80000000)])
-    got = leave(bits)
-    assert [int(x) for x in got] == [brute.half_bits(brute.single(int(x))) for x in bits]
-    assert {0x7C00, 0xFC00, 0x7E00, 0x0000, 0x8000, 0x0001, 0x7BFF} <= set(got.tolist())
+                           (rng.integers(0x32800, 0x47900, 2000) << 12).astype(np.uint32),
+                           rng.integers(0, 1 << 31, 4000).astype(np.uint32),
+                           (rng.integers(0, 1 << 16, 2000) << 15).astype(np.uint32)])
+    return np.concatenate([bits, bits | np.uint32(0x80000000)])
+
+
+@pytest.mark.parametrize(("dtype", "reached"), [
+    ("fp16", {0x7C00, 0xFC00, 0x7E00, 0x0000, 0x8000, 0x0001, 0x7BFF}),
+    ("bf16", {0x7F80, 0xFF80, 0x7FC0, 0x0000, 0x8000, 0x0080, 0x7F7F})])
+def test_leaving_rounds_to_nearest_even(dtype: str, reached: set[int]) -> None:
+    bits = np.concatenate([rounding_bits(), np.array([0x7F7F7FFF, 0x7F7F0000, 0x00800000], np.uint32)])
+    got = leave(bits, dtype)
+    assert [int(x) for x in got] == [brute.leave(brute.single(int(x)), dtype) for x in bits]
+    assert reached <= set(got.tolist())

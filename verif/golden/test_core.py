@@ -19,7 +19,16 @@ from focus_rtl.golden.core import (
     tokens_of,
 )
 from focus_rtl.golden.job import Grid, Job, tiles_of
-from focus_rtl.verif.golden.cases import make_params, random_job, rough_vectors, smooth_video, weights_like
+from focus_rtl.golden.numeric.dtypes import DTYPES, quantise
+from focus_rtl.golden.sic.gather import Gathered
+from focus_rtl.verif.golden.cases import (
+    make_params,
+    random_job,
+    rough_vectors,
+    scales_like,
+    smooth_video,
+    weights_like,
+)
 from focus_rtl.verif.oracles import brute
 
 SHAPES = ((1, 1, 4), (2, 2, 4), (4, 1, 4), (1, 2, 8), (4, 2, 8), (2, 8, 8), (3, 2, 6), (8, 4, 16))
@@ -30,52 +39,77 @@ def _plain(slices: list[list[Slice]]) -> list[list[tuple[list[list[int]], list[i
     return [[(part.vectors.tolist(), part.index_map.tolist()) for part in row] for row in slices]
 
 
-def test_random_layers_agree_with_the_brute_force() -> None:
+WANTED = {"dense", "partial tile", "k padded", "n padded", "rows skipped", "columns skipped", "match", "at threshold",
+          "tie", "chain", "text", "outside", "key zero", "unsound neighbour first"}
+FLOATING = WANTED | {"overflow", "nan", "subnormal", "key nan"}
+WANTED_OF = {"fp16": FLOATING, "bf16": FLOATING, "int8": WANTED | {"at 127", "at -128", "other outputs"}}
+
+
+def _outputs(result: list[list[Gathered]], dtype: str) -> dict[str, int]:
+    """How often each extreme is among the outputs."""
+    out = np.concatenate([part.unique.reshape(-1) for row in result for part in row])
+    if dtype == "int8":
+        high, low = int((out == 0x7F).sum()), int((out == 0x80).sum())
+        return {"at 127": high, "at -128": low, "other outputs": int((out != 0).sum()) - high - low}
+    infinity, nan, least = (0x7C00, 0x7E00, 0x0400) if dtype == "fp16" else (0x7F80, 0x7FC0, 0x0080)
+    size = out & 0x7FFF
+    return {"overflow": int((size == infinity).sum()), "nan": int((out == nan).sum()),
+            "subnormal": int(((size > 0) & (size < least)).sum())}
+
+
+def _compare(got: list[list[Gathered]], want: list[list[brute.Concentrated]]) -> int:
+    """Every word of a layer's result; returns how many."""
+    words = 0
+    for t, (row, other) in enumerate(zip(got, want, strict=True)):
+        for i, (part, twin) in enumerate(zip(row, other, strict=True)):
+            assert part.unique.tolist() == twin.unique, (t, i)
+            assert part.index_map.tolist() == twin.index_map, (t, i)
+            assert part.zeros == twin.zeros
+            words += part.unique.size + part.tokens
+    return words
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_random_layers_agree_with_the_brute_force(dtype: str) -> None:
     events: Counter[str] = Counter()
     words = expected = 0
-    for seed in range(320):
+    for seed in range(200):
         rng = np.random.default_rng(1000 + seed)
         rows, cols, v = SHAPES[seed % len(SHAPES)]
-        params = make_params(rows=rows, cols=cols, vector=v)
+        params = make_params(dtype=dtype, rows=rows, cols=cols, vector=v)
         k, n = int(rng.integers(1, 3 * v)), int(rng.integers(1, 2 * v + 2))
         job = random_job(rng, params, k, n)
-        slices = next_slices(concentrate(rough_vectors(rng, job.tokens, k), job, params))
-        weights = weights_like(rng, k, n)
-        got = run_layer(params, job, slices, weights)
-        want = brute.layer(params, job, _plain(slices), weights.tolist())
-        for t, (row, other) in enumerate(zip(got, want, strict=True)):
-            for i, (part, twin) in enumerate(zip(row, other, strict=True)):
-                assert part.unique.tolist() == twin.unique, (seed, t, i)
-                assert part.index_map.tolist() == twin.index_map, (seed, t, i)
-                assert part.zeros == twin.zeros
-                words += part.unique.size + part.tokens
-                events += twin.events
-        out = np.concatenate([part.unique.reshape(-1) for row in got for part in row])
+        slices = next_slices(concentrate(rough_vectors(rng, job.tokens, k, dtype), job, params))
+        weights = weights_like(rng, k, n, dtype)
+        scales = scales_like(rng, n) if dtype == "int8" else None
+        got = run_layer(params, job, slices, weights, scales)
+        want = brute.layer(params, job, _plain(slices), weights.tolist(), scales if scales is None else scales.tolist())
+        print(f"seed {1000 + seed}")
+        words += _compare(got, want)
+        events += sum((twin.events for row in want for twin in row), Counter())
         counts = job.counts(params)
         expected += output_counts(got) * v + job.tokens * counts.vectors
-        events.update({"overflow": int(((out & 0x7FFF) == 0x7C00).sum()), "nan": int((out == 0x7E00).sum()),
-                       "subnormal": int((((out & 0x7C00) == 0) & ((out & 0x3FF) > 0)).sum()), "dense": int(job.dense),
-                       "partial tile": sum(tile.tokens % params.m_tile > 0 for tile in job.tiles),
-                       "k padded": int(k % v > 0), "n padded": int(n % v > 0),
-                       "rows skipped": int(counts.last_rows < params.row_passes),
-                       "columns skipped": int(counts.last_cols < params.col_passes)})
-    print(f"{words} words compared, events {dict(sorted(events.items()))}")
-    assert words == expected > 40000
-    wanted = ("overflow", "nan", "subnormal", "dense", "partial tile", "k padded", "n padded", "rows skipped",
-              "columns skipped", "match", "at threshold", "tie", "chain", "text", "outside", "key nan", "key zero",
-              "unsound neighbour first")
-    assert [name for name in wanted if not events[name]] == []
+        events.update(_outputs(got, dtype) | {
+            "dense": int(job.dense), "partial tile": sum(tile.tokens % params.m_tile > 0 for tile in job.tiles),
+            "k padded": int(k % v > 0), "n padded": int(n % v > 0),
+            "rows skipped": int(counts.last_rows < params.row_passes),
+            "columns skipped": int(counts.last_cols < params.col_passes)})
+    print(f"{dtype}: {words} words compared, events {dict(sorted(events.items()))}")
+    assert words == expected > 25000
+    assert {name for name in WANTED_OF[dtype] if not events[name]} == set()
 
 
-def test_the_array_does_not_change_a_bit() -> None:
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_array_does_not_change_a_bit(dtype: str) -> None:
     rng = np.random.default_rng(5)
     results = []
     tiles = tiles_of(Grid(2, 4, 4), 16, text_tokens=3)
-    tokens, weights = rough_vectors(rng, 35, 40), weights_like(rng, 40, 21)
+    tokens, weights = rough_vectors(rng, 35, 40, dtype), weights_like(rng, 40, 21, dtype)
+    scales = scales_like(rng, 21) if dtype == "int8" else None
     for rows, cols, lanes in ((1, 16, 1), (16, 1, 2), (4, 8, 4), (16, 16, 2)):
-        params = make_params(rows=rows, cols=cols, vector=16, scatter_lanes=lanes)
-        job = Job(40, 21, tiles, 4, 4, 0.9)
-        results.append(run_layer(params, job, next_slices(concentrate(tokens, job, params)), weights))
+        params = make_params(dtype=dtype, rows=rows, cols=cols, vector=16, scatter_lanes=lanes)
+        job = Job(40, 21, tiles, 4, 4, 0.9, dtype=dtype)
+        results.append(run_layer(params, job, next_slices(concentrate(tokens, job, params)), weights, scales))
     for other in results[1:]:
         for row, twin in zip(results[0], other, strict=True):
             for part, same in zip(row, twin, strict=True):
@@ -104,35 +138,43 @@ def test_dense_is_the_identity() -> None:
     assert np.array_equal(tokens_of(slices, 40), tokens)
 
 
-def test_concentrated_layer_equals_dense_layer_on_the_replaced_tokens() -> None:
-    params = make_params(vector=8, rows=4, cols=2, m_tile=32)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_concentrated_layer_equals_dense_layer_on_the_replaced_tokens(dtype: str) -> None:
+    params = make_params(dtype=dtype, vector=8, rows=4, cols=2, m_tile=32)
     rng = np.random.default_rng(7)
     grid = Grid(3, 4, 4)
     tiles = tiles_of(grid, 32, text_tokens=5)
-    sparse, dense = Job(20, 24, tiles, 4, 4, 0.8), Job(20, 24, tiles, 4, 4, 0.8, dense=True)
-    tokens = np.concatenate([smooth_video(rng, grid, 20), rough_vectors(rng, 5, 20)])
+    sparse = Job(20, 24, tiles, 4, 4, 0.8, dtype=dtype)
+    dense = Job(20, 24, tiles, 4, 4, 0.8, dense=True, dtype=dtype)
+    tokens = np.concatenate([smooth_video(rng, grid, 20, dtype=dtype), rough_vectors(rng, 5, 20, dtype)])
     slices = next_slices(concentrate(tokens, sparse, params))
-    weights = (rng.normal(size=(20, 24)) / 4).astype(np.float16).view(np.uint16)
+    weights = quantise(rng.normal(size=(20, 24)) * (30 if dtype == "int8" else 0.25), dtype)
+    scales = np.full(24, 0.007, np.float32) if dtype == "int8" else None
     assert sum(part.p for row in slices for part in row) < 0.8 * 53 * 3
     replaced = dense_slices(tokens_of(slices, 20), dense, 8)
-    left, right = run_layer(params, sparse, slices, weights), run_layer(params, dense, replaced, weights)
+    left = run_layer(params, sparse, slices, weights, scales)
+    right = run_layer(params, dense, replaced, weights, scales)
     outputs = tokens_of(next_slices(right), 24)
-    again = [[part.unique for part in row] for row in concentrate(outputs, Job(24, 1, tiles, 4, 4, 0.8), params)]
+    last = Job(24, 1, tiles, 4, 4, 0.8, dtype=dtype)
+    again = [[part.unique for part in row] for row in concentrate(outputs, last, params)]
     for row, twin in zip(left, again, strict=True):
         for part, unique in zip(row, twin, strict=True):
             assert np.array_equal(part.unique, unique)
 
 
-def test_two_layers_in_a_chain() -> None:
-    params = make_params(vector=8, rows=4, cols=4)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_two_layers_in_a_chain(dtype: str) -> None:
+    params = make_params(dtype=dtype, vector=8, rows=4, cols=4)
     rng = np.random.default_rng(8)
     grid = Grid(2, 4, 4)
     tiles = tiles_of(grid, 16)
-    first, second = Job(20, 13, tiles, 4, 4, 0.9), Job(13, 9, tiles, 4, 4, 0.9)
-    slices = next_slices(concentrate(smooth_video(rng, grid, 20), first, params))
-    slices = next_slices(run_layer(params, first, slices, weights_like(rng, 20, 13)))
+    first, second = Job(20, 13, tiles, 4, 4, 0.9, dtype=dtype), Job(13, 9, tiles, 4, 4, 0.9, dtype=dtype)
+    scales = scales_like(rng, 13) if dtype == "int8" else None
+    slices = next_slices(concentrate(smooth_video(rng, grid, 20, dtype=dtype), first, params))
+    slices = next_slices(run_layer(params, first, slices, weights_like(rng, 20, 13, dtype), scales))
     assert [len(row) for row in slices] == [second.counts(params).slices] * 2
-    assert len(run_layer(params, second, slices, weights_like(rng, 13, 9))[1]) == 2
+    scales = None if scales is None else scales[:9]
+    assert len(run_layer(params, second, slices, weights_like(rng, 13, 9, dtype), scales)[1]) == 2
 
 
 def test_counts_of_a_worked_example() -> None:
@@ -151,6 +193,10 @@ def test_counts_of_a_worked_example() -> None:
     assert got.positions == got.out_maps == 21 * 2 and got.summary == 4
     assert got.ideal_cycles == ((3 + 1) * 2 + 4 + (5 + 2) * 2 + 5) * 7
     assert expected_counts(params, dense, slices).maps == 0
+    assert got.scales == 0
+    whole = Job(20, 13, tiles, 3, 7, 0.9, dtype="int8")
+    eight = make_params(dtype="int8", vector=8, rows=4, cols=2, scatter_lanes=2)
+    assert expected_counts(eight, whole, slices).scales == 2 * 7  # two tiles, 4 + 3 column passes, whatever the slices
 
 
 def test_a_malformed_slice_is_run_as_the_machine_runs_it() -> None:

@@ -63,6 +63,23 @@ def test_squared_threshold(threshold: float) -> None:
     assert job(threshold=threshold).t2 == brute.single_bits(brute.squared_threshold(float(threshold)))
 
 
+@pytest.mark.parametrize("threshold", [0, 1, 0.5, 0.9, 0.95, 1 / 3, 0.001, 0.0027621, 1e-20, 1 - 1e-12, np.float32(0.7),
+                                       (1 / 131072) ** 0.5, (3 / 131072) ** 0.5])
+def test_squared_threshold_of_int8(threshold: float) -> None:
+    got = job(threshold=threshold, dtype="int8").t2
+    assert got == brute.squared_threshold(float(threshold), "int8")
+    assert isinstance(got, int) and abs(got - float(threshold) ** 2 * 65536) <= 0.5
+
+
+@pytest.mark.parametrize(("threshold", "t2"), [(0, 0), (0.5, 16384), (1, 65536), (0.9, 53084)])
+def test_squared_threshold_of_int8_by_value(threshold: float, t2: int) -> None:
+    assert job(threshold=threshold, dtype="int8").t2 == t2
+
+
+def test_bf16_has_the_threshold_of_fp16() -> None:
+    assert job(dtype="bf16").t2 == job(dtype="fp16").t2 == 0x3F4F5C28
+
+
 def test_spans_cover_the_rows() -> None:
     assert [(rows.start, rows.stop) for _, rows in job().spans()] == [(0, 16), (16, 24)]
     assert job().tokens == 24
@@ -81,6 +98,7 @@ def test_spans_cover_the_rows() -> None:
     ("threshold", "0.9", TypeError, "threshold = '0.9': must be a number"),
     ("mask", 128, ValueError, "mask = 128: must be between 0 and 127"),
     ("dense", 1, TypeError, "dense = 1: must be True or False"),
+    ("dtype", "fp8", ValueError, "dtype = 'fp8': must be one of 'fp16', 'bf16', 'int8'"),
     ("tiles", (), ValueError, "must hold at least one tile"),
     ("tiles", (np.zeros((3, 4), int),), TypeError, "must hold Tile objects"),
 ])
@@ -96,6 +114,7 @@ def test_job_refuses(field: str, value: Any, kind: type[Exception], message: str
     ({"grid_max": (16, 16, 3)}, "width = 4: must be between 1 and 3"),
     ({"grid_max": (1, 16, 16)}, "frame in tile 0 = 1: must be between 0 and 0"),
     ({"tokens_max": 23}, "tokens of all tiles = 24: must be between 1 and 23"),
+    ({"dtype": "int8"}, "dtype = 'fp16': must be 'int8', as the configuration has it"),
     ({"m_tile": 8}, "tokens of tile 0 = 16: must be between 1 and 8"),
 ])
 def test_check_refuses_what_does_not_fit(changed: dict[str, Any], message: str) -> None:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The numerics contract once more, one number at a time, in plain Python: what the golden model is checked against.
 
-A number is a Python float that holds a binary16 or binary32 value exactly.  Sums and products are made as whole
-numbers of the smallest unit and rounded here, by hand; neither NumPy nor the golden model's code takes part (a job
-and its configuration are read, never its methods).  Slow, meant for a few dozen tokens.
+A floating-point number is a Python float that holds a value of its format exactly, an int8 or int32 one a Python int.
+Sums and products are made as whole numbers of the smallest unit and rounded here, by hand; neither NumPy nor the golden
+model's code takes part (a job and its configuration are read, never its methods).  Slow, for a few dozen tokens.
 """
 
 import math
@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from focus_rtl.golden.job import Job
 from focus_rtl.golden.params import Parameters
 
-__all__ = ["Concentrated", "add", "dot", "gather", "half", "half_bits", "layer", "multiply", "psum", "single",
-           "single_bits", "squared_threshold"]
+__all__ = ["Concentrated", "add", "bfloat_bits", "dot", "gather", "half", "half_bits", "is_zero", "layer", "leave",
+           "multiply", "number", "psum", "requantise", "single", "single_bits", "squared_threshold", "total", "word"]
 
 Matrix = Sequence[Sequence[int]]
 Place = tuple[int, int, int, int]
 
 ORDER = ((0, 0, 1), (0, 1, 0), (0, 1, 1), (1, 0, 0), (1, 0, 1), (1, 1, 0), (1, 1, 1))
 LEAST = -149
-"""Every finite binary16 or binary32 number is a whole number of 2**LEAST."""
+"""Every finite binary16, bfloat16 or binary32 number is a whole number of 2**LEAST."""
 
 
 def half(bits: int) -> float:
@@ -80,9 +80,11 @@ def multiply(a: float, b: float) -> float:
 
 
 def _greater(a: float, b: float, c: float, d: float) -> int:
-    """Sign of a * b - c * d for finite numbers, exactly."""
-    difference = _units(a) * _units(b) - _units(c) * _units(d)
-    return (difference > 0) - (difference < 0)
+    """Sign of a * b - c * d, exactly; 0 for two infinities of one sign, or where there is no order."""
+    if all(math.isfinite(x) for x in (a, b, c, d)):
+        difference = _units(a) * _units(b) - _units(c) * _units(d)
+        return (difference > 0) - (difference < 0)
+    return (a * b > c * d) - (a * b < c * d)
 
 
 def _encode(number: float, digits: int, least: int, limit: int) -> int:
@@ -104,22 +106,55 @@ def half_bits(number: float) -> int:
     return _encode(number, 11, -24, 16)
 
 
+def bfloat_bits(number: float) -> int:
+    """A binary32 number, rounded to bfloat16, as bits."""
+    if math.isfinite(number) and number != 0:
+        number = _rounded(_units(number), LEAST, 8, -133, 128)
+    return _encode(number, 8, -133, 128)
+
+
 def single_bits(number: float) -> int:
     """Bits of a binary32 number."""
     return _encode(number, 24, LEAST, 128)
 
 
-def psum(vector: Sequence[int], weights: Sequence[int]) -> float:
+def number(bits: int, dtype: str) -> float:
+    """Bits of an element -> the number, a Python int for int8."""
+    if dtype == "int8":
+        return bits - 256 if bits >= 128 else bits
+    return half(bits) if dtype == "fp16" else single(bits << 16)
+
+
+def word(value: float, dtype: str) -> int:
+    """Bits of a psum or accumulator, binary32 or int32."""
+    return int(value) % (1 << 32) if dtype == "int8" else single_bits(value)
+
+
+def total(a: float, b: float, dtype: str) -> float:
+    """Sum of two products, psums or accumulators; in int32 modulo 2**32."""
+    if dtype != "int8":
+        return add(a, b)
+    return (int(a) + int(b) + (1 << 31)) % (1 << 32) - (1 << 31)
+
+
+def _products(a: Sequence[int], b: Sequence[int], dtype: str) -> list[float]:
+    pairs = [(number(x, dtype), number(y, dtype)) for x, y in zip(a, b, strict=True)]
+    return [x * y if dtype == "int8" else multiply(x, y) for x, y in pairs]
+
+
+def psum(vector: Sequence[int], weights: Sequence[int], dtype: str = "fp16") -> float:
     """One psum: a chain over the elements of a k-slice."""
-    total = 0.0
-    for x, w in zip(vector, weights, strict=True):
-        total = add(total, multiply(half(x), half(w)))
-    return total
+    chain = 0.0
+    for product in _products(vector, weights, dtype):
+        chain = total(chain, product, dtype)
+    return chain
 
 
-def dot(a: Sequence[int], b: Sequence[int]) -> float:
+def dot(a: Sequence[int], b: Sequence[int], dtype: str = "fp16") -> float:
     """Dot product of two vectors by halving: the tree over neighbouring lanes, filled with +0 on the right."""
-    lanes = [multiply(half(x), half(y)) for x, y in zip(a, b, strict=True)]
+    lanes = _products(a, b, dtype)
+    if dtype == "int8":
+        return sum(lanes)
     size = 1
     while size < len(lanes):
         size *= 2
@@ -132,8 +167,35 @@ def dot(a: Sequence[int], b: Sequence[int]) -> float:
     return tree(0, size)
 
 
-def squared_threshold(threshold: float) -> float:
-    """f32(t) * f32(t)."""
+def requantise(acc: int, scale: float) -> int:
+    """int32 times a binary32 scale -> int8 number: converted, multiplied, made whole, each rounded; then clipped."""
+    y = multiply(_rounded(acc, 0, 24, LEAST, 128), scale)
+    if math.isinf(y):
+        return 127 if y > 0 else -128
+    whole = _rounded(_units(y), LEAST, 999, 0, 128)  # no digit is lost but those behind the point
+    return int(min(max(whole, -128.0), 127.0))
+
+
+def leave(acc: float, dtype: str, scale: float | None = None) -> int:
+    """An accumulator -> the bits of an element."""
+    if dtype == "int8":
+        if scale is None:
+            raise ValueError("int8 needs a scale")
+        return requantise(int(acc), scale) % 256
+    return half_bits(acc) if dtype == "fp16" else bfloat_bits(acc)
+
+
+def is_zero(bits: int, dtype: str) -> bool:
+    """Whether an element is zero, of either sign."""
+    return number(bits, dtype) == 0
+
+
+def squared_threshold(threshold: float, dtype: str = "fp16") -> float:
+    """f32(t) * f32(t), or for int8 the whole number next to 65536 t * t."""
+    if dtype == "int8":
+        square = float(threshold) * float(threshold)
+        numerator, denominator = square.as_integer_ratio()
+        return int(_rounded(numerator, 17 - denominator.bit_length(), 999, 0, 128))
     numerator, denominator = float(threshold).as_integer_ratio()
     t = _rounded(numerator, 1 - denominator.bit_length(), 24, LEAST, 128)
     return multiply(t, t)
@@ -162,6 +224,20 @@ def _seen(places: Sequence[Place], key: int, step: tuple[int, int, int], height:
     return None
 
 
+def _beats(q_a: float, n_b: float, q_b: float, n_a: float, dtype: str) -> int:
+    """Sign of q_a * n_b - q_b * n_a."""
+    if dtype != "int8":
+        return _greater(q_a, n_b, q_b, n_a)
+    return (q_a * n_b > q_b * n_a) - (q_a * n_b < q_b * n_a)
+
+
+def _exceeds(q: float, n_best: float, n_key: float, t2: float, dtype: str) -> int:
+    """Sign of q over its two norms minus the squared threshold."""
+    if dtype != "int8":
+        return _greater(q, 1.0, multiply(t2, n_best), n_key)
+    return (q * 65536 > t2 * n_best * n_key) - (q * 65536 < t2 * n_best * n_key)
+
+
 def _partner(vectors: Matrix, places: Sequence[Place], key: int, job: Job, t2: float,
              norms: Sequence[float], events: Counter[str]) -> int | None:
     """The token that `key` matches, or None."""
@@ -183,17 +259,18 @@ def _partner(vectors: Matrix, places: Sequence[Place], key: int, job: Job, t2: f
         if not 0 < norms[token] < math.inf:
             events["unsound neighbour first" if best is None else "unsound neighbour later"] += 1
             continue
-        d = dot(vectors[key], vectors[token])
-        q = multiply(d, abs(d))
+        d = dot(vectors[key], vectors[token], job.dtype)
+        q = d * abs(d) if job.dtype == "int8" else multiply(d, abs(d))
         events["negative"] += q < 0
-        order = 1 if best is None else _greater(q, norms[best[1]], best[0], norms[token])
+        events["q infinite"] += math.isinf(q)
+        order = 1 if best is None else _beats(q, norms[best[1]], best[0], norms[token], job.dtype)
         events["tie"] += order == 0
         if order > 0:
             best = (q, token)
     if best is None:
         events["no candidate"] += 1
         return None
-    order = _greater(best[0], 1.0, multiply(t2, norms[best[1]]), norms[key])
+    order = _exceeds(best[0], norms[best[1]], norms[key], t2, job.dtype)
     events["match" if order > 0 else "at threshold" if order == 0 else "below threshold"] += 1
     return best[1] if order > 0 else None
 
@@ -201,11 +278,11 @@ def _partner(vectors: Matrix, places: Sequence[Place], key: int, job: Job, t2: f
 def gather(vectors: Matrix, places: Sequence[Place], job: Job) -> Concentrated:
     """Concentrate one vector per token; `places` holds (image, frame, row, column)."""
     events: Counter[str] = Counter()
-    zeros = sum(all(x in (0x0000, 0x8000) for x in vector) for vector in vectors)
+    zeros = sum(all(is_zero(x, job.dtype) for x in vector) for vector in vectors)
     if job.dense:
         return Concentrated([list(vector) for vector in vectors], list(range(len(vectors))), zeros, events)
-    t2 = squared_threshold(job.threshold)
-    norms = [dot(vector, vector) for vector in vectors]
+    t2 = squared_threshold(job.threshold, job.dtype)
+    norms = [dot(vector, vector, job.dtype) for vector in vectors]
     unique: list[list[int]] = []
     index_map: list[int] = []
     depth: list[int] = []
@@ -222,9 +299,9 @@ def gather(vectors: Matrix, places: Sequence[Place], job: Job) -> Concentrated:
 
 
 def layer(params: Parameters, job: Job, slices: Sequence[Sequence[tuple[Matrix, Sequence[int]]]],
-          weights: Matrix) -> list[list[Concentrated]]:
-    """A whole layer; slices[t][k] is (vectors, map), weights K rows of N.  Returns result[t][n]."""
-    v = params.vector
+          weights: Matrix, scales: Sequence[float] | None = None) -> list[list[Concentrated]]:
+    """A whole layer; slices[t][k] is (vectors, map), weights K rows of N, scales N.  Returns result[t][n]."""
+    v, dtype = params.vector, job.dtype
     result = []
     for tile, row in zip(job.tiles, slices, strict=True):
         places = [tuple(place) for place in tile.positions.tolist()]
@@ -234,12 +311,12 @@ def layer(params: Parameters, job: Job, slices: Sequence[Sequence[tuple[Matrix, 
             for k, (vectors, index_map) in enumerate(row):
                 part = [line[column] for line in weights[k * v:(k + 1) * v]]
                 part += [0] * (v - len(part))
-                sums = [psum(vector, part) for vector in vectors[:len(places)]]
+                sums = [psum(vector, part, dtype) for vector in vectors[:len(places)]]
                 for token in range(len(places)):
                     index = token if job.dense else index_map[token]
-                    acc[token] = add(acc[token], sums[index] if index < len(sums) else sums[0])
-            for token, number in enumerate(acc):
-                outputs[token][column] = half_bits(number)
+                    acc[token] = total(acc[token], sums[index] if index < len(sums) else sums[0], dtype)
+            for token, value in enumerate(acc):
+                outputs[token][column] = leave(value, dtype, None if scales is None else scales[column])
         result.append([gather([line[n:n + v] for line in outputs], places, job)
                        for n in range(0, len(outputs[0]), v)])
     return result

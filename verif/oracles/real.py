@@ -9,11 +9,12 @@ not fitted figures.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Judged", "band", "gemm_bound", "index_map", "judge", "numbers"]
+__all__ = ["Judged", "band", "gemm_bound", "index_map", "judge", "numbers", "requantised"]
 
 UNIT = 2.0 ** -24
 """Relative rounding error of binary32."""
@@ -23,27 +24,56 @@ ORDER = ((0, 0, 1), (0, 1, 0), (0, 1, 1), (1, 0, 0), (1, 0, 1), (1, 1, 0), (1, 1
 Floats = NDArray[np.float64]
 
 
-def numbers(bits: NDArray[np.uint16]) -> Floats:
-    """fp16 bits -> float64."""
+ROUNDING = {"fp16": (2.0 ** -11, 2.0 ** -25), "bf16": (2.0 ** -8, 2.0 ** -134)}
+"""Half a unit in the last place of an element: relative, and where it is subnormal."""
+
+INTEGER_BAND = 1e-12
+"""How well float64 has the cosine of two int8 vectors: thousands of its units, for what takes a few dozen."""
+
+
+def numbers(bits: NDArray[np.unsignedinteger[Any]], dtype: str = "fp16") -> Floats:
+    """Bits of elements -> float64."""
+    if dtype == "int8":
+        return bits.view(np.int8).astype(np.float64)
+    if dtype == "bf16":
+        with np.errstate(invalid="ignore"):  # a signalling NaN
+            return (bits.astype(np.uint32) << 16).view(np.float32).astype(np.float64)
     return bits.view(np.float16).astype(np.float64)
 
 
-def band(vector: int) -> float:
+def band(vector: int, dtype: str = "fp16") -> float:
     """How far two cosines, or a cosine and the threshold, must differ for rounding not to decide.
 
     With L levels in the tree, a dot is off by at most L units of |u||v| and a norm by L units of itself, so a cosine by
     2 L; squaring, the squared threshold and its product with a norm add less than 3.  Two cosines: twice that.
+    The products are exact, bf16 ones as well while none is subnormal or infinite.  int8: only float64 itself rounds.
     """
-    return (4 * math.ceil(math.log2(vector)) + 6) * UNIT
+    return INTEGER_BAND if dtype == "int8" else (4 * math.ceil(math.log2(vector)) + 6) * UNIT
 
 
-def gemm_bound(tokens: Floats, weights: Floats, vector: int) -> Floats:
-    """Largest |golden - exact| of each output before it overflows: chain, slices, then rounding to fp16."""
+def _at_threshold(cosine: float, threshold: float, near: float, dtype: str) -> bool:
+    """Whether rounding decides; int8 has t^2 only to the next of 65536 steps, so up to half a step beside it."""
+    if dtype == "int8":
+        return abs(cosine * abs(cosine) - threshold ** 2) <= 0.5 / 65536 + near
+    return abs(cosine - threshold) <= near
+
+
+def gemm_bound(tokens: Floats, weights: Floats, vector: int, dtype: str = "fp16") -> Floats:
+    """Largest |golden - exact| of each output before it overflows: chain, slices, then rounding to the element."""
     exact = tokens @ weights
     slices = math.ceil(tokens.shape[1] / vector)
     sums = 1.01 * (vector + slices) * UNIT * (np.abs(tokens) @ np.abs(weights))
-    bound: Floats = sums + 2.0 ** -11 * (np.abs(exact) + sums) + 2.0 ** -25
+    relative, least = ROUNDING[dtype]
+    bound: Floats = sums + relative * (np.abs(exact) + sums) + least
     return bound
+
+
+def requantised(tokens: Floats, weights: Floats, scales: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """int8 outputs, and which of them two roundings to binary32 may change: those that close to half an integer."""
+    exact = (tokens @ weights) * scales  # the matrix product is of whole numbers below 2**53
+    close = np.abs(exact - np.floor(exact) - 0.5) <= 2.01 * UNIT * np.abs(exact)
+    outputs: Floats = np.clip(np.rint(exact), -128, 127)
+    return outputs, close & (np.abs(exact) < 129)
 
 
 @dataclass(frozen=True)
@@ -60,9 +90,9 @@ def _cosine(a: Floats, b: Floats) -> float:
 
 
 def judge(vectors: Floats, positions: NDArray[np.int32], height: int, width: int, threshold: float,
-          mask: int = 0x7F) -> Judged:
+          mask: int = 0x7F, dtype: str = "fp16") -> Judged:
     """Decide every token of a tile whose positions are in order, each at most once; (m, V) float64, all finite."""
-    near = band(vectors.shape[1])
+    near = band(vectors.shape[1], dtype)
     where: dict[tuple[int, int, int], int] = {}
     neighbour, close = [], []
     for token, (image, frame, row, column) in enumerate(positions.tolist()):
@@ -78,8 +108,8 @@ def judge(vectors: Floats, positions: NDArray[np.int32], height: int, width: int
         neighbour.append(best[1] if best[0] > threshold else -1)
         rivals = [other for cosine, other in found if other != best[1] and best[0] - cosine <= near
                   and not np.array_equal(vectors[other], vectors[best[1]])]
-        undecided = bool(rivals) and best[0] > threshold - near  # below the threshold the winner does not matter
-        close.append(undecided or (best[1] >= 0 and abs(best[0] - threshold) <= near))
+        at_threshold = best[1] >= 0 and _at_threshold(best[0], threshold, near, dtype)
+        close.append(at_threshold or (bool(rivals) and best[0] > threshold))  # below it the winner does not matter
     return Judged(neighbour, close)
 
 
