@@ -6,6 +6,7 @@ Commands only read arguments and print; what they do lives in the modules they i
 
 import dataclasses
 import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -126,25 +127,37 @@ def check(source: Source, overrides: Overrides = None, as_json: AsJson = False) 
 
 @app.command()
 def gen(
-    source: Source,
+    source: Annotated[str | None, typer.Argument(
+        metavar="PRESET_OR_TOML", help="A preset's name, or a TOML file that lists every key.")] = None,
     output: Annotated[Path | None, typer.Option(
         "-o", "--output", metavar="DIR", help="Folder to write to; by default focus-<name> here.")] = None,
     overrides: Overrides = None,
     prefix: Annotated[str | None, typer.Option(
         "--prefix", help="What every module name begins with; by default it holds the configuration's hash.")] = None,
+    unit: Annotated[str | None, typer.Option(
+        "--unit", metavar="NAME", help="One arithmetic unit instead of a core; `focus-rtl units` lists them.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write Verilog, manifest, port table, instantiation template and lint waivers of a core.
+    """Write Verilog, manifest, port table, instantiation template and lint waivers of a core, or of one unit.
 
     A wrong configuration writes nothing; files that would not change are not touched.
 
     Example: focus-rtl gen paper -o rtl --set memories=macros --prefix vlm_
+    Example: focus-rtl gen --unit requantise --set depth=4
     """
-    configuration = load(source, overrides or ())
+    if (source is None) == (unit is None):
+        raise CommandError("gen takes a configuration or --unit NAME, and not both",
+                           "try focus-rtl gen regress, or focus-rtl gen --unit add")
     from focus_rtl.gen.files import write_folder
-    from focus_rtl.gen.generate import generate
-    made = generate(configuration.parameters, prefix)
-    folder = output or Path(f"focus-{configuration.name}")
+    if unit is not None:
+        from focus_rtl.gen.generate import generate_unit
+        from focus_rtl.gen.units import choose
+        name, made = unit, generate_unit(choose(unit, overrides or ()), prefix)
+    else:
+        from focus_rtl.gen.generate import generate
+        configuration = load(source or "", overrides or ())
+        name, made = configuration.name, generate(configuration.parameters, prefix)
+    folder = output or Path(f"focus-{name}")
     written = write_folder(folder, made.files)
     if as_json:
         say_json({"schema": "focus-rtl-gen/1", "folder": str(folder), "top": made.design.top, "written": written,
@@ -153,6 +166,54 @@ def gen(
     say_table(("file", "bytes", ""), [(str(folder / name), str(len(content)), "" if name in written else "unchanged")
                                       for name, content in made.files.items()], right=(1,))
     say(f"top module {made.design.top}; still unchanged? focus-rtl verify-manifest {shlex.quote(str(folder))}")
+
+
+@app.command()
+def synth(
+    unit: Annotated[str, typer.Option("--unit", metavar="NAME", help="Which unit; `focus-rtl units` lists them.")],
+    overrides: Overrides = None,
+    ooc: Annotated[bool, typer.Option(
+        "--ooc", help="Out of context, without pins: the only way so far, and the default.")] = True,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds of placement; Fmax is their median.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Synthesise an arithmetic unit for ECP5 with Yosys and nextpnr: LUT, FF, DSP, Fmax after place and route.
+
+    Example: focus-rtl synth --unit pe --set depth=4 --ooc --seeds 5
+    """
+    from focus_rtl.gen.fpga import nextpnr_ecp5, yosys
+    from focus_rtl.gen.synth import DEVICE, synthesise
+    from focus_rtl.gen.units import choose
+    chosen = choose(unit, overrides or ())
+    tools = {"yosys": yosys().version, "nextpnr-ecp5": nextpnr_ecp5().version}
+    result = synthesise(chosen.make, range(1, seeds + 1), chosen.values.get("depth") != 0,
+                        progress=lambda step: print(f"{step} ...", file=sys.stderr, flush=True))
+    if as_json:
+        say_json({"schema": "focus-rtl-synth/1", "configuration": chosen.configuration, "config_sha256": chosen.sha256,
+                  "tools": tools, "device": " ".join(DEVICE), **dataclasses.asdict(result)})
+        return
+    say_table(("unit", "LUT", "FF", "DSP", "RAM", "Fmax, MHz", "transistors"), [
+        (unit, str(result.lut), str(result.ff), str(result.dsp), str(result.ram), f"{result.fmax_mhz:.0f}",
+         f"{result.transistors:,}")], right=(1, 2, 3, 4, 5, 6))
+    say(f"ECP5-25F, slowest speed grade, between registers; Fmax of {seeds} seed{'s' * (seeds > 1)}: "
+        f"{', '.join(f'{value:.0f}' for value in result.seeds)}; yosys {tools['yosys']}, "
+        f"nextpnr {tools['nextpnr-ecp5']}")
+
+
+@app.command()
+def units(as_json: AsJson = False) -> None:
+    """List the arithmetic units that can be generated and synthesised alone, with their parameters.
+
+    Example: focus-rtl units
+    """
+    from focus_rtl.gen.units import UNITS, options_of, summary_of
+    if as_json:
+        say_json({"schema": "focus-rtl-units/1", "units": [
+            {"name": name, "parameters": options_of(name), "what": summary_of(name)} for name in UNITS]})
+        return
+    say_table(("unit", "parameters", "what it computes"), [
+        (name, " ".join(f"{key}={value}" for key, value in options_of(name).items()), summary_of(name))
+        for name in UNITS])
 
 
 @app.command()

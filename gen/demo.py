@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from focus_rtl.gen.errors import CommandError, Exit
-from focus_rtl.gen.machine import LayerRun, Simulator
+from focus_rtl.gen.machine import LayerRun, Simulator, waves_file
 from focus_rtl.gen.picture import merged_share, picture_of, write_picture
 from focus_rtl.gen.report import (
     Control,
@@ -27,21 +27,20 @@ from focus_rtl.gen.report import (
     tool_versions,
     write_json,
 )
-from focus_rtl.gen.tokens import clip_tokens, layer_weights
+from focus_rtl.gen.tokens import clip_tokens, layer_weights, output_scales
 from focus_rtl.gen.video import Clip, noise_clip, photo_clip, read_video
 from focus_rtl.golden.core import concentrate, next_slices, run_layer, tokens_of
 from focus_rtl.golden.job import Grid, Job, tiles_of
-from focus_rtl.golden.numeric.formats import to_float
+from focus_rtl.golden.numeric.dtypes import Bits, numbers
 from focus_rtl.golden.params import Parameters
 from focus_rtl.golden.sic.gather import Gathered
 from focus_rtl.verif.bench.program import OUTPUTS, inputs_of, program
+from focus_rtl.verif.bench.toolchain import fst_supported
 
 __all__ = ["Layer", "Plan", "Source", "plan_of", "run_demo", "run_layers", "source_of"]
 
-
 THRESHOLD = 0.9
 
-Bits = NDArray[np.uint16]
 Result = list[list[Gathered]]
 
 
@@ -55,7 +54,8 @@ class Plan:
     def jobs(self, params: Parameters, dense: bool) -> tuple[Job, Job]:
         """The two layers as jobs."""
         tiles = tiles_of(self.grid, params.m_tile)
-        first, second = (Job(k, n, tiles, self.grid.height, self.grid.width, THRESHOLD, dense=dense).check(params)
+        first, second = (Job(k, n, tiles, self.grid.height, self.grid.width, THRESHOLD, dense=dense,
+                             dtype=params.dtype).check(params)
                          for k, n in zip(self.widths, self.widths[1:], strict=False))
         return first, second
 
@@ -108,10 +108,11 @@ class Source:
 def source_of(params: Parameters, plan: Plan, clip: Clip, seed: int) -> Source:
     """Tokens of a clip and the concentrated inputs of both layers, all of it golden."""
     job, _ = plan.jobs(params, dense=False)
-    tokens = clip_tokens(clip, job.k, seed).view(np.uint16)
+    tokens = clip_tokens(clip, job.k, seed, params.dtype)
     first = concentrate(tokens, job, params)
-    weights = layer_weights(job.k, job.n, seed, 1).view(np.uint16)
-    return Source(tokens, (first, run_layer(params, job, next_slices(first), weights)))
+    weights = layer_weights(job.k, job.n, seed, 1, params.dtype)
+    scales = output_scales(tokens, weights, params.dtype)
+    return Source(tokens, (first, run_layer(params, job, next_slices(first), weights, scales)))
 
 
 def _triples(result: Result) -> list[tuple[NDArray[np.int32], int, int]]:
@@ -149,8 +150,9 @@ def run_layers(machine: Simulator, plan: Plan, source: Source) -> list[Layer]:
     dense, focus = concentrate(source.tokens, dense_jobs[0], params), source.inputs[0]
     layers = []
     for at in (0, 1):
-        weights = layer_weights(focus_jobs[at].k, focus_jobs[at].n, seed, at + 1).view(np.uint16)
-        programs = [program(params, job, next_slices(taken), weights, seed)
+        weights = layer_weights(focus_jobs[at].k, focus_jobs[at].n, seed, at + 1, params.dtype)
+        scales = output_scales(tokens_of(next_slices(dense), focus_jobs[at].k), weights, params.dtype)
+        programs = [program(params, job, next_slices(taken), weights, seed, scales)
                     for job, taken in ((dense_jobs[at], dense), (focus_jobs[at], focus))]
         runs = machine.run(f"layer {at + 1}", [(each, stalled) for stalled in (False, True) for each in programs])
         layers.append(Layer(focus, runs[0], runs[1], (runs[2], runs[3])))
@@ -180,8 +182,7 @@ def run_demo(parameters: Parameters, *, preset: str = "", video: Path | None = N
         raise CommandError("the demo cannot simulate memory macros: they are black boxes",
                            "use a configuration with memories = \"inferred\"")
     plan = plan_of(parameters)
-    for path in (json_file, picture_file):
-        check_target(path)
+    _check_targets(json_file, picture_file, waves)
     seconds: dict[str, float] = {}
     grid = (plan.grid.frames, plan.grid.height, plan.grid.width)
     with stage(f"reading {video.name if video else 'the photograph'}", seconds, "read"):
@@ -198,6 +199,14 @@ def run_demo(parameters: Parameters, *, preset: str = "", video: Path | None = N
     print_report(found)
     _write(found, clip, layers, json_file, picture_file)
     return Exit.OK if found.equal else Exit.MISMATCH
+
+
+def _check_targets(json_file: Path | None, picture_file: Path | None, waves: bool) -> None:
+    """Refuse what cannot be written at the end."""
+    if json_file and picture_file and json_file.resolve() == picture_file.resolve():
+        raise CommandError(f"{json_file} cannot hold both the figures and the picture", "name two files")
+    for path in (json_file, picture_file, waves_file(fst_supported()) if waves else None):
+        check_target(path)
 
 
 def _command(params: Parameters, preset: str, video: Path | None, seed: int) -> str:
@@ -227,8 +236,8 @@ def _findings(params: Parameters, seed: int, clip: Clip, layers: list[Layer], so
 
 def _difference(focus: LayerRun, dense: LayerRun) -> float:
     """Root mean square of concentrated minus dense output, over that of the dense one."""
-    one, other = (to_float(tokens_of(next_slices(run.result), run.program.job.n)).astype(np.float64)
-                  for run in (focus, dense))
+    one, other = (numbers(tokens_of(next_slices(run.result), run.program.job.n), run.program.job.dtype)
+                  .astype(np.float64) for run in (focus, dense))
     size = float(np.mean(other ** 2))
     return math.sqrt(float(np.mean((one - other) ** 2)) / size) if size else 0.0
 

@@ -3,7 +3,7 @@
 
 from enum import IntEnum
 
-__all__ = ["CommandError", "Exit", "InputOutputError", "ToolMissing"]
+__all__ = ["CommandError", "Exit", "InputOutputError", "SimulationFailed", "ToolMissing"]
 
 
 class Exit(IntEnum):
@@ -38,3 +38,9 @@ class InputOutputError(CommandError):
     """A file or folder cannot be read or written."""
 
     code = Exit.IO
+
+
+class SimulationFailed(CommandError):
+    """The hardware broke a stream's rules, stopped, or took too long: there are no figures."""
+
+    code = Exit.MISMATCH

@@ -6,14 +6,18 @@ import traceback
 
 from focus_rtl.gen.console import OutputClosed, complain
 from focus_rtl.gen.emit import EmissionError
-from focus_rtl.gen.errors import CommandError, Exit, InputOutputError, ToolMissing
+from focus_rtl.gen.errors import CommandError, Exit, InputOutputError, SimulationFailed, ToolMissing
 from focus_rtl.golden.params import ConfigurationError
 from focus_rtl.verif.bench import toolchain
 
 __all__ = ["report"]
 
 BUILD_ERROR = "focus_rtl.verif.bench.build.BuildError"
-"""By name: importing its module needs cocotb, which a core installation does not have."""
+"""By name, as the next ones: importing their modules needs cocotb, which a core installation does not have."""
+
+SIMULATION_ERRORS = {f"focus_rtl.verif.bench.{name}" for name in (
+    "runner.SimulationError", "scoreboard.Mismatch", "streams.ProtocolError", "streams.Starved")}
+"""What says that hardware is wrong."""
 
 
 def report(error: Exception, debug: bool = False) -> int:
@@ -38,7 +42,10 @@ def _translate(error: Exception) -> CommandError | None:
         return ToolMissing(f"{error.tool}: {error.cause}", error.cure)
     if isinstance(error, EmissionError):
         return _emission(str(error))
-    if f"{type(error).__module__}.{type(error).__name__}" == BUILD_ERROR:
+    name = f"{type(error).__module__}.{type(error).__qualname__}"
+    if name in SIMULATION_ERRORS:
+        return SimulationFailed(str(error), "run the same again with the seed that is named, or with --debug")
+    if name == BUILD_ERROR:
         return ToolMissing(str(error), "`focus-rtl doctor` says which tools are in use; another version may work")
     if isinstance(error, OSError) and error.errno is None:
         return InputOutputError(str(error))  # our own, such as CacheError: the cure is in its words

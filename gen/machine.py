@@ -14,8 +14,9 @@ import numpy as np
 
 from focus_rtl.gen.console import say
 from focus_rtl.gen.emit import verilog_of
-from focus_rtl.gen.errors import CommandError, Exit, ToolMissing
+from focus_rtl.gen.errors import SimulationFailed, ToolMissing
 from focus_rtl.gen.report import stage
+from focus_rtl.golden.numeric.dtypes import element
 from focus_rtl.golden.params import Parameters
 from focus_rtl.golden.sic.gather import Gathered
 from focus_rtl.hdl import layouts
@@ -27,7 +28,7 @@ from focus_rtl.verif.bench.runner import SimulationError
 from focus_rtl.verif.bench.scoreboard import Mismatch, Scoreboard
 from focus_rtl.verif.bench.streams import Stall
 
-__all__ = ["STALLS", "WAVE_CYCLES", "LayerRun", "SimulationFailed", "Simulator", "compare", "emitted"]
+__all__ = ["STALLS", "WAVE_CYCLES", "LayerRun", "Simulator", "compare", "emitted", "waves_file"]
 
 Result = list[list[Gathered]]
 
@@ -43,16 +44,15 @@ WAVE_CYCLES = 20_000
 STALLS: dict[str, Stall] = {
     # Streams of few words pause nearly always, or chance would decide whether they pause at all.
     **dict.fromkeys(("job", "tiles", "summary", "status"), Stall(0.95, 8)),
-    **dict.fromkeys(("vectors", "maps", "positions", "out_maps"), Stall(0.3, 4)),
+    **dict.fromkeys(("vectors", "maps", "positions", "scales", "out_maps"), Stall(0.3, 4)),
     "weights": Stall(0.1, 3), "outputs": Stall(0.4, 6),
 }
-"""When each stream of the core pauses in the runs with stalls."""
+"""When each stream of the core pauses in the runs with stalls; only int8 has `scales`."""
 
 
-class SimulationFailed(CommandError):
-    """The hardware broke a stream's rules, stopped, or took too long: there are no figures."""
-
-    code = Exit.MISMATCH
+def waves_file(fst: bool) -> Path:
+    """Where waves go: a file in the current folder."""
+    return Path("focus-demo.fst" if fst else "focus-demo.vcd")
 
 
 @dataclass(frozen=True)
@@ -111,15 +111,15 @@ class Simulator:
             played, _ = self._play(replace(self.built, waves="none"), segments, tell)
         return [compare(each, part, self.replay) for (each, _), part in zip(programs, played, strict=False)]
 
-
     def record(self, recorded: Program) -> None:
         """Write waves of the first `WAVE_CYCLES` cycles of a program into the current folder."""
         with stage("recording waves", self.seconds, "waves") as tell:
             _, result = self._play(self.built, [_segment(recorded, {}, WAVE_CYCLES)], tell)
             waves = Path(result["waves"])
-            shutil.move(waves, f"focus-demo{waves.suffix}")
+            here = waves_file(waves.suffix == ".fst")
+            shutil.move(waves, here)
             shutil.rmtree(waves.parent)
-        say(f"waves of the first {WAVE_CYCLES:,} cycles of layer 1, concentrated: focus-demo{waves.suffix}")
+        say(f"waves of the first {WAVE_CYCLES:,} cycles of layer 1, concentrated: {here}")
 
     def _play(self, built: Built, segments: Sequence[Segment],
               tell: Callable[[str], None]) -> tuple[list[Played], dict[str, Any]]:
@@ -175,14 +175,15 @@ def compare(expected: Program, played: Played, replay: str) -> LayerRun:
 def emitted(expected: Program, played: Played) -> Result:
     """What the hardware sent out, in the golden model's form: its vectors, its maps, its summaries."""
     params, job = expected.params, expected.job
+    raw = np.dtype(element(job.dtype).storage)
     vectors, maps, summaries = (iter(played.received[stream].words) for stream in ("outputs", "out_maps", "summary"))
 
     def one(tokens: int) -> Gathered:
         summary = unpack(layouts.summary(params), next(summaries))
         words = [unpack(layouts.vector_beat(params), next(vectors))["data"] for _ in range(summary["unique"])]
-        data = b"".join(word.to_bytes(2 * params.vector, "little") for word in words)
+        data = b"".join(word.to_bytes(raw.itemsize * params.vector, "little") for word in words)
         index = [unpack(layouts.index_beat(params), next(maps))["index"] for _ in range(tokens)]
-        return Gathered(np.frombuffer(data, "<u2").astype(np.uint16).reshape(-1, params.vector),
+        return Gathered(np.frombuffer(data, raw.newbyteorder("<")).astype(raw).reshape(-1, params.vector),
                         np.array(index, np.int32), summary["zeros"], tokens - summary["unique"],
                         np.full(tokens, np.nan))
 

@@ -6,8 +6,8 @@ Test: verif/gen/test_demo.py.
 """
 
 import json
-import os
 import platform
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -228,16 +228,26 @@ def tool_versions() -> dict[str, str]:
 
 
 def check_target(path: Path | None) -> None:
-    """Refuse a file that cannot be written before minutes are spent on it."""
+    """Refuse a file that cannot be written before minutes are spent on it.
+
+    It is tried: permissions alone say nothing of a file system that is full, read-only or no place for files at all.
+    """
     if path is None:
         return
-    if path.is_dir():
-        raise InputOutputError(f"{path} is a folder, not a file", "name a file in it")
     folder = path.absolute().parent
-    if not folder.is_dir():
-        raise InputOutputError(f"cannot write {path}: there is no folder {folder}", "create it, or name another file")
-    if not os.access(path if path.exists() else folder, os.W_OK):
-        raise InputOutputError(f"cannot write {path}: no permission", "name another file, or change to another folder")
+    try:
+        if path.is_dir():
+            raise InputOutputError(f"{path} is a folder, not a file", "name a file in it")
+        if path.is_file():
+            path.open("ab").close()
+        elif not path.exists():  # else a pipe or a device: opening it would have consequences
+            tempfile.TemporaryFile(dir=folder).close()
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputOutputError(f"cannot write {path}: there is no folder {folder}",
+                               "create it, or name another file") from None
+    except OSError as error:
+        raise InputOutputError(f"cannot write {path}: {error.strerror or error}",
+                               "name another file, or change to another folder") from None
 
 
 def write_json(path: Path, found: Findings) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clip -> fp16 tokens, and the seeded weights of a layer.
+"""Clip -> tokens in any element format, the seeded weights of a layer, and the scales of its outputs.
 
 A token is a patch of pixels, mean-centred and projected.  What that preserves, and what it does not: docs/demo.md.
 Test: verif/gen/test_demo.py.
@@ -9,11 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from focus_rtl.gen.video import PATCH, Clip
+from focus_rtl.golden.numeric.dtypes import Bits, operands, quantise
 
-__all__ = ["PATCH_DIMENSIONS", "layer_weights", "orthonormal", "patches_of", "clip_tokens"]
+__all__ = ["PATCH_DIMENSIONS", "clip_tokens", "layer_weights", "orthonormal", "output_scales", "patches_of"]
 
 PATCH_DIMENSIONS = PATCH * PATCH * 3
 """Numbers in a patch: its pixels times three colours."""
+
+INT8_LIMIT = 127
+"""Largest magnitude that int8 is made with here: -128 is left out, so that both signs reach equally far."""
 
 
 def patches_of(clip: Clip) -> NDArray[np.float64]:
@@ -36,16 +40,41 @@ def orthonormal(dimensions: int, width: int, seed: int) -> NDArray[np.float64]:
     return basis if width <= dimensions else basis.T
 
 
-def clip_tokens(clip: Clip, width: int, seed: int) -> NDArray[np.float16]:
-    """Tokens (F * H * W, width), binary16, of root mean square 1 over the clip; all +0 when the clip has one colour."""
+def _elements(values: NDArray[np.float64], dtype: str) -> Bits:
+    """Numbers as elements; int8 in steps of largest magnitude / 127: symmetric, one step for the whole tensor."""
+    if dtype == "int8":
+        largest = float(np.abs(values).max())
+        values = values * (INT8_LIMIT / largest) if largest else values
+    return quantise(values, dtype)
+
+
+def clip_tokens(clip: Clip, width: int, seed: int, dtype: str) -> Bits:
+    """Tokens (F * H * W, width), of root mean square 1 over the clip before rounding.
+
+    A clip of one colour gives +0 everywhere.
+    """
     projected = patches_of(clip) @ orthonormal(PATCH_DIMENSIONS, width, seed)
     size = float(np.sqrt(np.mean(projected ** 2)))
     if size < 1e-9:  # nothing but the rounding of the mean is left
-        return np.zeros(projected.shape, np.float16)
-    return (projected / size).astype(np.float16)
+        return quantise(np.zeros(projected.shape), dtype)
+    return _elements(projected / size, dtype)
 
 
-def layer_weights(inner: int, outer: int, seed: int, layer: int) -> NDArray[np.float16]:
-    """Weights (inner, outer), binary16: normal, scaled by 1 / sqrt(inner) so that outputs are as large as inputs."""
+def layer_weights(inner: int, outer: int, seed: int, layer: int, dtype: str) -> Bits:
+    """Weights (inner, outer): normal, scaled by 1 / sqrt(inner) so that outputs are as large as inputs."""
     normal = np.random.default_rng([seed, 4, layer]).standard_normal((inner, outer))
-    return np.asarray(normal / np.sqrt(inner), dtype=np.float16)
+    return _elements(normal / np.sqrt(inner), dtype)
+
+
+def output_scales(inputs: Bits, weights: Bits, dtype: str) -> NDArray[np.float32] | None:
+    """Scales (outer,) of a layer's outputs: each column's largest sum becomes 127 or -127; None unless int8.
+
+    inputs : (M, inner), the layer's dense input: its concentrated one takes the same scales.
+    weights : (inner, outer).
+
+    A column of zeros gets the scale of a column whose largest sum is 1: a scale must be finite.
+    """
+    if dtype != "int8":
+        return None
+    sums = np.matmul(*(operands(each, dtype).astype(np.float64) for each in (inputs, weights)))  # exact: below 2**31
+    return np.asarray(INT8_LIMIT / np.abs(sums).max(axis=0).clip(1), dtype=np.float32)

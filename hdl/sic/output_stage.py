@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OutputStage: int32 sums and scales in -> int8 elements.  Model: `leave` in golden/sic/scatter.py."""
+"""OutputStage: int32 sums and scales in -> int8 elements.
+
+Model: `leave` in golden/sic/scatter.py.  Test: `verif/sic/test_output_stage.py`.
+"""
 
 from amaranth import Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream
@@ -24,7 +27,8 @@ class OutputStage(Unit):
     For each order it takes the scales of its column passes first, then the tile's vectors.  A vector is begun only when
     the queue behind the requantisers has room for it, so that they never stall.  Columns that were not computed hold +0
     and stay 0 under any scale.
-    Throughput one vector per V/C cycles, latency V/C + 5 cycles and the queue's two.
+    Throughput one vector per V/C cycles, a beat of scales per cycle before each tile; latency `latency` cycles from a
+    vector's transfer to its elements.
 
     Parameters
     ----------
@@ -48,6 +52,9 @@ class OutputStage(Unit):
             "elements": Out(stream.Signature(layouts.vector_elements(p))),
             "bad_scale": Out(1),
         }, p=p)
+
+    latency = 1 + _DEPTH + Fifo.latency
+    """Cycles from the transfer of a vector to that of its elements, if nobody waits."""
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -142,7 +142,8 @@ def test_a_bad_override_is_refused(item: str) -> None:
 
 
 def test_a_misspelt_preset_is_refused_with_the_one_that_was_meant() -> None:
-    with pytest.raises(CommandError, match="paper, paper-bf16, paper-int8, regress, regress-bf16, regress-int8, tiny") as caught:
+    names = "paper, paper-bf16, paper-int8, regress, regress-bf16, regress-int8, tiny"
+    with pytest.raises(CommandError, match=names) as caught:
         load("tinny")
     assert "`tiny`" in caught.value.cure
 
