@@ -13,10 +13,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from focus_rtl.gen.configuration import parameters_of
 from focus_rtl.gen.errors import InputOutputError
 from focus_rtl.gen.version import VERSION
-from focus_rtl.golden.params import ConfigurationError
+from focus_rtl.golden.params import configuration_hash
 
 __all__ = ["MANIFEST", "SCHEMA", "Finding", "Manifest", "manifest_bytes", "read_manifest", "sha256", "verify",
            "versions"]
@@ -111,7 +110,4 @@ def verify(folder: Path) -> list[Finding]:
 
 
 def _sound(manifest: Manifest) -> bool:
-    try:
-        return parameters_of(manifest.configuration).sha256 == manifest.config_sha256
-    except ConfigurationError:
-        return False
+    return configuration_hash(manifest.configuration) == manifest.config_sha256

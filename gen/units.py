@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The arithmetic units by name, each to be generated and synthesised alone: `focus-rtl units`, `gen --unit`, `synth --unit`."""
+"""The arithmetic units by name, each to be generated and synthesised alone: `units`, `gen --unit`, `synth --unit`."""
 
 import difflib
-import hashlib
 import inspect
-import json
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from focus_rtl.gen.errors import CommandError
+from focus_rtl.golden.params import configuration_hash
 from focus_rtl.hdl.array.pe import Pe
 from focus_rtl.hdl.numeric.accumulate import Accumulate
 from focus_rtl.hdl.numeric.add import Add
@@ -57,7 +56,7 @@ class ChosenUnit:
     @property
     def sha256(self) -> str:
         """SHA-256 of the canonical JSON of `configuration`."""
-        return hashlib.sha256(json.dumps(self.configuration, sort_keys=True).encode()).hexdigest()
+        return configuration_hash(self.configuration)
 
     def make(self) -> Unit:
         """The unit; CommandError where its parameters are refused."""

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-__all__ = ["ConfigurationError", "ConfigurationTypeError", "Parameters", "Problem", "RULES", "problems"]
+__all__ = ["ConfigurationError", "ConfigurationTypeError", "Parameters", "Problem", "RULES", "configuration_hash",
+           "problems"]
 
 CANDIDATES: dict[tuple[int, ...], int] = {(2, 2, 2): 7}
 """Neighbours compared with the key, by block shape: every position of the window but the key's own."""
@@ -44,6 +45,11 @@ class ConfigurationError(ValueError):
 
 class ConfigurationTypeError(ConfigurationError, TypeError):
     """At least one of the problems is a value of the wrong type."""
+
+
+def configuration_hash(values: Mapping[str, Any]) -> str:
+    """SHA-256 of the canonical JSON of a configuration."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _show(value: Any) -> str:
@@ -281,7 +287,7 @@ class Parameters:
     @property
     def sha256(self) -> str:
         """SHA-256 of the canonical JSON of every field: the configuration hash that figures are quoted with."""
-        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+        return configuration_hash(self.to_dict())
 
 
 _PLAIN: dict[Any, type] = {int: int, str: str}

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from focus_rtl.gen.configuration import load
 from focus_rtl.golden.array.systolic import psums
+from focus_rtl.golden.numeric.dtypes import Bits, quantise
 from focus_rtl.golden.params import Parameters
 from focus_rtl.hdl.array.pe import Pe
 from focus_rtl.hdl.array.systolic import Systolic
@@ -20,21 +21,29 @@ from focus_rtl.verif.bench.streams import ALWAYS, Bench, Stall
 
 SMALL = {"rows": 3, "cols": 2, "vector": 6, "matcher_lanes": 2, "m_tile": 16, "pe_depth": 1, "psum_banks": 2}
 SHAPES: dict[str, dict[str, Any]] = {
-    "regress": {}, "chained": SMALL, "wide": {**SMALL, "rows": 2, "cols": 4, "vector": 4, "pe_depth": 4},
-    "whole": {**SMALL, "rows": 6, "cols": 3, "pe_depth": 3}, "row": {**SMALL, "rows": 1, "cols": 6},
+    "regress": {}, "chained": SMALL,
+    "wide": {**SMALL, "dtype": "bf16", "rows": 2, "cols": 4, "vector": 4, "pe_depth": 4},
+    "whole": {**SMALL, "dtype": "bf16", "rows": 6, "cols": 3}, "row": {**SMALL, "dtype": "int8", "rows": 1, "cols": 6},
+    "deep": {**SMALL, "dtype": "int8", "pe_depth": 3},
 }
-SPECIAL = np.array([0x0000, 0x8000, 0x0001, 0x8001, 0x03FF, 0x0400, 0x3C00, 0xBC00, 0x7BFF, 0xFBFF, 0x7C00, 0xFC00,
-                    0x7E00, 0xFD55], dtype=np.uint16)
+SPECIAL: dict[str, Bits] = {
+    "fp16": np.array([0x0000, 0x8000, 0x0001, 0x8001, 0x03FF, 0x0400, 0x3C00, 0xBC00, 0x7BFF, 0xFBFF, 0x7C00, 0xFC00,
+                      0x7E00, 0xFD55], dtype=np.uint16),
+    # Also neighbours of the square roots of the least and the largest binary32: products that vanish and overflow.
+    "bf16": np.array([0x0000, 0x8000, 0x0001, 0x807F, 0x0080, 0x3F80, 0xBF80, 0x7F7F, 0xFF7F, 0x7F80, 0xFF80, 0x7FC0,
+                      0xFF95, 0x1A00, 0x9A80, 0x1FFF, 0x5F80, 0xDF7F], dtype=np.uint16),
+    "int8": np.array([0x00, 0x01, 0xFF, 0x7F, 0x80], dtype=np.uint8)}
 
 
 def parameters(shape: str) -> Parameters:
     return replace(load("regress").parameters, **SHAPES[shape])
 
 
-def elements(choice: np.random.Generator, shape: tuple[int, ...], wild: bool) -> NDArray[np.uint16]:
-    """Normal numbers, or with `wild` one element in eight a special one."""
-    plain = choice.standard_normal(shape).astype(np.float16).view(np.uint16)
-    return np.where(choice.random(shape) < 1 / 8, choice.choice(SPECIAL, shape), plain) if wild else plain
+def elements(choice: np.random.Generator, shape: tuple[int, ...], dtype: str, wild: bool) -> Bits:
+    """Common numbers, or with `wild` one element in eight a special one (bf16: in four)."""
+    plain = quantise(choice.standard_normal(shape) * (60 if dtype == "int8" else 1), dtype)
+    odds = 1 / 4 if dtype == "bf16" else 1 / 8
+    return np.where(choice.random(shape) < odds, choice.choice(SPECIAL[dtype], shape), plain) if wild else plain
 
 
 def pack(words: NDArray[Any], bits: int) -> int:
@@ -50,19 +59,19 @@ class Work:
     weights: list[int] = field(default_factory=list)
     psums: list[int] = field(default_factory=list)
 
-    def add(self, x: NDArray[np.uint16], w: NDArray[np.uint16]) -> None:
+    def add(self, x: Bits, w: Bits) -> None:
         """A slice of `x` (p, V) through one column group `w` (V, C); all-padding row passes are not run."""
         p, rows = self.p, self.p.rows
         passes = next((n for n in range(1, p.row_passes) if not x[:, n * rows:].any() and not w[n * rows:].any()),
                       p.row_passes)
         for row in range(passes):
             part = slice(row * rows, (row + 1) * rows)
-            self.weights += [pack(line, 16) for line in w[part][::-1]]
+            self.weights += [pack(line, p.element_bits) for line in w[part][::-1]]
             for number, vector in enumerate(x[:, part]):
                 last = number == len(x) - 1
                 marks = (number == 0) | (row != 0) << 1 | (row != passes - 1) << 2 | last << 3
-                self.vectors.append(pack(vector, 16) | marks << (16 * rows))
-        results = psums(x, w)
+                self.vectors.append(pack(vector, p.element_bits) | marks << (p.element_bits * rows))
+        results = psums(x, w, p.dtype)
         self.psums += [pack(line, 32) | (n == len(x) - 1) << (32 * p.cols) for n, line in enumerate(results)]
 
 
@@ -70,8 +79,8 @@ def random_work(p: Parameters, choice: np.random.Generator, slices: int, wild: b
     work = Work(p)
     for number in range(slices):
         count = [1, p.m_tile][number] if number < 2 else int(choice.integers(1, p.m_tile + 1))
-        x = elements(choice, (count, p.vector), wild)
-        w = elements(choice, (p.vector, p.cols), wild)
+        x = elements(choice, (count, p.vector), p.dtype, wild)
+        w = elements(choice, (p.vector, p.cols), p.dtype, wild)
         filled = int(choice.integers(1, p.vector + 1)) if choice.random() < 0.3 else p.vector
         x[:, filled:] = 0
         w[filled:] = 0
@@ -116,9 +125,9 @@ async def equals_the_model(dut: Any) -> dict[str, Any]:
 @bench_test
 async def keeps_its_latency(dut: Any) -> dict[str, Any]:
     p, bench = parameters(config()["shape"]), Bench(dut, seed())
-    x = elements(np.random.default_rng(seed()), (1, p.vector), False)
+    x = elements(np.random.default_rng(seed()), (1, p.vector), p.dtype, False)
     x[:, p.rows:] = 0
-    w = elements(np.random.default_rng(seed() + 1), (p.vector, p.cols), False)
+    w = elements(np.random.default_rng(seed() + 1), (p.vector, p.cols), p.dtype, False)
     w[p.rows:] = 0
     work = Work(p)
     work.add(x, w)
@@ -138,7 +147,7 @@ async def leaves_no_gap_between_passes(dut: Any) -> dict[str, Any]:
     count = min(reach + 2 if p.row_passes > 1 else reach - p.pe_depth + 1, p.m_tile)
     choice, work = np.random.default_rng(seed()), Work(p)
     for _ in range(40):
-        work.add(elements(choice, (count, p.vector), False), elements(choice, (p.vector, p.cols), False))
+        work.add(elements(choice, (count, p.vector), p.dtype, False), elements(choice, (p.vector, p.cols), p.dtype, False))
     await bench.reset()
     offer(bench, work, ALWAYS)
     bench.sources["weights"].feed([0] * p.rows)  # as if a further pass followed

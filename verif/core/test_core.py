@@ -27,6 +27,12 @@ HASTY = make_params(rows=2, cols=2, vector=2, grid_max=(4, 5, 5), k_max=16, n_ma
                     matchers=7, matcher_lanes=2, pe_depth=2)
 """Sums follow each other faster than the adder, and decisions every cycle."""
 
+BRAIN = make_params(dtype="bf16", rows=4, cols=2, vector=4, grid_max=(8, 5, 4), k_max=64, n_max=64, tokens_max=256,
+                    psum_banks=2, matchers=4, matcher_lanes=2, pe_depth=3)
+BYTES = make_params(dtype="int8", rows=3, cols=2, vector=6, grid_max=(8, 4, 6), k_max=64, n_max=64, tokens_max=256,
+                    scatter_lanes=2, matchers=2, matcher_lanes=2)
+"""The other data types."""
+
 BOTH = pytest.mark.parametrize("params", [TINY, WIDE], ids=["tiny", "wide"])
 
 STALLS = (ALWAYS, Stall(0.3), Stall(0.05, burst=20), Stall(0.6, burst=2), Stall(0.2, lazy=True))
@@ -49,7 +55,7 @@ def _clean(run: CoreRun) -> None:
     assert [report.error for report in run.jobs] == [each.status["error"] for each in run.programs]
 
 
-@pytest.mark.parametrize("params", [TINY, WIDE, HASTY], ids=["tiny", "wide", "hasty"])
+@pytest.mark.parametrize("params", [TINY, WIDE, HASTY, BRAIN, BYTES], ids=["tiny", "wide", "hasty", "bf16", "int8"])
 def test_jobs_back_to_back_under_every_stall(params: Parameters, seed: int) -> None:
     rng = np.random.default_rng(seed)
     jobs = [[random_core_job(rng, params, dense=kind == "dense", kind=kind) for kind in KINDS] for _ in STALLS]
@@ -101,7 +107,7 @@ def test_reset_in_mid_job(params: Parameters, seed: int) -> None:
 def _small(params: Parameters, rng: Generator, dense: bool = False) -> CoreJob:
     grid = Grid(2, 3, 3)
     v = params.vector
-    job = Job(2 * v, v, tiles_of(grid, min(params.m_tile, 8)), 3, 3, 0.7, dense=dense)
+    job = Job(2 * v, v, tiles_of(grid, min(params.m_tile, 8)), 3, 3, 0.7, dense=dense, dtype=params.dtype)
     return core_job(rng, params, job, "gather")
 
 
@@ -171,6 +177,34 @@ def test_bad_slices_and_indices_are_told_and_survived(params: Parameters, seed: 
     expected = [ERRORS[name] for name in ("SLICE", "SLICE", "SLICE", "INDEX", "INDEX")]
     assert [report.error for report in run.jobs] == [error for pair in zip(expected, [0] * 5, strict=True)
                                                      for error in pair]
+
+
+BAD_SCALES = (0.0, -1.0, np.inf, np.nan)
+
+
+def _with_bad_scale(params: Parameters, good: CoreJob, column: int, scale: float, tile: int) -> Program:
+    """The job with another scale for `column` in one tile.  No weight of it is set: 0 stays 0 under any scale."""
+    weights = good.weights.copy()
+    weights[:, column] = 0
+    made = program(params, good.job, good.slices, weights, 0, good.scales)
+    counts = good.job.counts(params)
+    beat, lane = tile * counts.all_cols + column // params.cols, 32 * (column % params.cols)
+    clear = made.inputs["scales"][beat] & ~(0xFFFFFFFF << lane)
+    made.inputs["scales"][beat] = clear | int(np.float32(scale).view(np.uint32)) << lane
+    made.status["error"] = ERRORS["SCALE"]
+    return made
+
+
+def test_bad_scales_are_told_and_survived(seed: int) -> None:
+    rng, batch = np.random.default_rng(seed), []
+    for number, scale in enumerate(BAD_SCALES):
+        good = _small(BYTES, rng)
+        column = [0, good.job.n - 1][number % 2]
+        batch += [_with_bad_scale(BYTES, good, column, scale, tile=[0, len(good.job.tiles) - 1][number // 2]),
+                  *_programs(BYTES, [good])]
+    run = _run(BYTES, [batch], seed=seed, stall=Stall(0.2))
+    _clean(run)
+    assert [report.error for report in run.jobs] == [ERRORS["SCALE"], ERRORS["OK"]] * len(BAD_SCALES)
 
 
 @BOTH

@@ -2,7 +2,7 @@
 """Gather: every vector, index and count as the golden model says, whatever the tile, the stalls and the build."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,12 @@ from amaranth.lib.memory import Memory
 from numpy.typing import NDArray
 
 from focus_rtl.golden.job import Grid, Job, Tile, tiles_of
+from focus_rtl.golden.numeric.dtypes import Bits, is_zero, numbers, quantise
+from focus_rtl.golden.numeric.formats import multiply32
 from focus_rtl.golden.params import Parameters
 from focus_rtl.golden.sic.gather import gather
 from focus_rtl.golden.sic.layouter import inside, windows
+from focus_rtl.golden.sic.matcher import dot, norms
 from focus_rtl.hdl.layouts import gather_order, index_beat, position, summary, vector_beat
 from focus_rtl.hdl.memory.ram import Ram
 from focus_rtl.hdl.sic.gather import Gather
@@ -26,18 +29,26 @@ from focus_rtl.verif.golden.cases import make_params, random_tile, rough_vectors
 from focus_rtl.verif.oracles import brute
 
 CONFIGURATIONS: dict[str, dict[str, Any]] = {
-    "one": {"matchers": 1, "vector": 16, "matcher_lanes": 16, "m_tile": 64, "grid_max": (8, 14, 14), "pe_depth": 2},
-    "serial": {"matchers": 1, "vector": 12, "matcher_lanes": 1, "m_tile": 16, "grid_max": (4, 5, 3), "pe_depth": 4},
+    "one": {"matchers": 1, "vector": 16, "matcher_lanes": 16, "m_tile": 64, "grid_max": (8, 14, 14), "pe_depth": 2,
+            "dtype": "int8"},
+    "serial": {"dtype": "bf16", "matchers": 1, "vector": 12, "matcher_lanes": 1, "m_tile": 16, "grid_max": (4, 5, 3), "pe_depth": 4},
     "two": {"matchers": 2, "vector": 6, "matcher_lanes": 2, "m_tile": 32, "grid_max": (4, 4, 7), "pe_depth": 3},
-    "four": {"matchers": 4, "vector": 8, "matcher_lanes": 4, "m_tile": 32, "grid_max": (4, 6, 6), "pe_depth": 1},
+    "four": {"dtype": "int8", "matchers": 4, "vector": 8, "matcher_lanes": 4, "m_tile": 32, "grid_max": (4, 6, 6), "pe_depth": 1},
     "seven": {"matchers": 7, "vector": 4, "matcher_lanes": 4, "m_tile": 64, "grid_max": (8, 8, 8), "pe_depth": 1},
 }
 EVENTS = {
-    "text", "outside", "key nan", "key inf", "key zero", "unsound neighbour first", "unsound neighbour later",
+    "text", "outside", "key zero", "unsound neighbour first", "unsound neighbour later",
     "negative", "tie", "no candidate", "match", "at threshold", "below threshold", "chain", "dense", "masked",
     "one token", "full tile", "one unique", "all unique", "one row", "one column", "odd sides", "threshold changed",
     "previous matched",
 }
+EVENTS_OF = {
+    "fp16": {"key nan", "key inf"},
+    "bf16": {"key nan", "key inf", "norm vanishes", "norm overflows", "norm subnormal", "tie at infinity",
+             "infinite against finite"},
+    "int8": {"-128", "largest norm", "largest negative dot"},
+}
+"""Of a dtype, beside `EVENTS`."""
 STREAMS = ("orders", "vectors", "positions", "outputs", "out_maps", "summary")
 STALLS: dict[str, dict[str, Stall]] = {
     "never": {},
@@ -49,7 +60,7 @@ STALLS: dict[str, dict[str, Stall]] = {
                            "out_maps": Stall(lazy=True)},
     "inputs slow": {"orders": Stall(0.5, burst=30), "vectors": Stall(0.3), "positions": Stall(0.3, burst=5)},
 }
-Case = tuple[Job, NDArray[np.uint16]]
+Case = tuple[Job, Bits]
 
 
 def parameters() -> Parameters:
@@ -64,27 +75,47 @@ def pack(layout: StructLayout, **values: int) -> int:
     return sum((value & (1 << layout[name].width) - 1) << layout[name].offset for name, value in values.items())
 
 
-def joined(vector: Iterable[int]) -> int:
+def joined(vector: Bits) -> int:
     """Elements -> word, lane 0 low."""
-    return sum(int(element) << 16 * lane for lane, element in enumerate(vector))
+    return sum(int(bits) << 8 * vector.itemsize * lane for lane, bits in enumerate(vector))
 
 
-def _vectors(rng: np.random.Generator, tile: Tile, v: int, sides: tuple[int, int]) -> NDArray[np.uint16]:
-    kind = int(rng.choice(6, p=(0.5, 0.3, 0.05, 0.05, 0.05, 0.05)))
+def common(rng: np.random.Generator, size: tuple[int, ...], dtype: str) -> Bits:
+    """Elements like those of a layer."""
+    return quantise(rng.normal(size=size) * (40 if dtype == "int8" else 1), dtype)
+
+
+def _extreme(rng: np.random.Generator, size: tuple[int, int], dtype: str) -> Bits:
+    """Where the dtype's arithmetic ends.
+
+    int8: the largest sums, and few distinct ones.  bf16: norms, dots or their squares that overflow, vanish or are
+    subnormal, a scale for each vector.  fp16: subnormal and large elements.
+    """
+    if dtype == "int8":
+        return rng.choice((-128, 127), size, p=(0.9, 0.1)).astype(np.int8).view(np.uint8)
+    powers = (-24, -20, 12, 15) if dtype == "fp16" else (-133, -75, -74, -68, -63, 20, 60, 63, 64, 120)
+    scale = 2.0 ** rng.choice(powers, (size[0], 1))
+    steps = rng.integers(-1, 2, size) if rng.random() < 0.5 else rng.normal(size=size)
+    with np.errstate(all="ignore"):
+        return quantise(steps * scale, dtype)
+
+
+def _vectors(rng: np.random.Generator, tile: Tile, v: int, sides: tuple[int, int], dtype: str) -> Bits:
+    kind, size = int(rng.choice(7, p=(0.5, 0.2, 0.05, 0.05, 0.05, 0.05, 0.1))), (tile.tokens, v)
     if kind == 0:
-        return rough_vectors(rng, tile.tokens, v)
+        return rough_vectors(rng, tile.tokens, v, dtype)
     if kind == 1:
-        video = smooth_video(rng, Grid(4, *sides), v).reshape(4, *sides, v)
+        video = smooth_video(rng, Grid(4, *sides), v, dtype=dtype).reshape(4, *sides, v)
         _, frame, row, column = tile.positions.T
         return video[frame % 4, np.minimum(row, sides[0] - 1), np.minimum(column, sides[1] - 1)]
     if kind == 2:
-        return np.broadcast_to(rough_vectors(rng, 1, v), (tile.tokens, v)).copy()  # all identical
+        return np.broadcast_to(rough_vectors(rng, 1, v, dtype), size).copy()  # all identical
     if kind == 3:
-        return np.where(rng.random((tile.tokens, v)) < 0.5, 0x8000, 0).astype(np.uint16)  # all zero
+        return quantise(np.where(rng.random(size) < 0.5, -0.0, 0.0), dtype)
     if kind == 4:
-        signs = np.where(np.arange(tile.tokens) % 2, 0x8000, 0).astype(np.uint16)
-        return np.full((tile.tokens, v), 0x3C00, dtype=np.uint16) ^ signs[:, None]  # opposite to the one before
-    return rng.normal(size=(tile.tokens, v)).astype(np.float16).view(np.uint16)
+        signs = np.where(np.arange(tile.tokens) % 2, -1.0, 1.0)
+        return quantise(np.broadcast_to(signs[:, None], size), dtype)  # opposite to the one before
+    return common(rng, size, dtype) if kind == 5 else _extreme(rng, size, dtype)
 
 
 def _tile(rng: np.random.Generator, p: Parameters) -> tuple[Tile, int, int]:
@@ -109,37 +140,54 @@ def random_cases(rng: np.random.Generator, p: Parameters, count: int) -> list[Ca
         if rng.random() < 0.5:
             threshold = float(rng.choice((0.0, 0.3, 0.5, 0.9, 0.95, 0.999, 1.0)))
         mask = 0x7F if rng.random() < 0.7 else int(rng.integers(0x80))
-        job = Job(p.vector, p.vector, (tile,), height, width, threshold, mask, dense=bool(rng.random() < 0.1))
-        cases.append((job, _vectors(rng, tile, p.vector, (height, width))))
+        job = Job(p.vector, p.vector, (tile,), height, width, threshold, mask, bool(rng.random() < 0.1), p.dtype)
+        cases.append((job, _vectors(rng, tile, p.vector, (height, width), p.dtype)))
     return cases
 
 
 def named_cases(p: Parameters) -> list[Case]:
     """Tiles that random ones may miss: a tie, equality with the threshold, chains, one token, a full tile."""
-    one, two = 0x3C00, 0x4000
-    unit = (np.eye(p.vector, dtype=np.float16)).view(np.uint16)
-    four = np.where(np.arange(p.vector) < 4, one, 0).astype(np.uint16)
+    unit = quantise(np.eye(p.vector), p.dtype)
+    four = quantise(np.arange(p.vector) < 4, p.dtype)
     corner = Tile(np.array([(1, 0, 0, 1), (1, 0, 1, 0), (1, 0, 1, 1)]))
-    below = float(np.nextafter(np.float32(0.5), np.float32(0)))
+    below = 0.499 if p.dtype == "int8" else float(np.nextafter(np.float32(0.5), np.float32(0)))
 
-    def line(vectors: NDArray[np.uint16], threshold: float) -> Case:
+    def job(tile: Tile, height: int, width: int, threshold: float, dense: bool = False) -> Job:
+        return Job(p.vector, p.vector, (tile,), height, width, threshold, dense=dense, dtype=p.dtype)
+
+    def line(vectors: Bits, threshold: float) -> Case:
         steps = np.arange(len(vectors))
-        tile = Tile(np.stack((steps * 0 + 1, steps, steps * 0, steps * 0), axis=1))
-        return Job(p.vector, p.vector, (tile,), 1, 1, threshold), vectors
+        return job(Tile(np.stack((steps * 0 + 1, steps, steps * 0, steps * 0), axis=1)), 1, 1, threshold), vectors
 
-    def tie(rows: list[NDArray[np.uint16]]) -> Case:
-        return Job(p.vector, p.vector, (corner,), 2, 2, 0.5), np.array(rows)
+    def tie(numbers: list[Bits], factor: float = 1.0) -> Case:
+        return job(corner, 2, 2, 0.5), quantise(np.array(numbers) * factor, p.dtype)
 
+    left, right = np.eye(p.vector)[:2]
     full = tiles_of(Grid(p.grid_max[0], *p.grid_max[1:]), p.m_tile)[0]
-    same = np.full((full.tokens, p.vector), two, dtype=np.uint16)
-    turning = np.array([[0x3C00, bend] + [0] * (p.vector - 2) for bend in (0, 0x3400, 0x3800, 0x3A00)], dtype=np.uint16)
+    same = quantise(np.full((full.tokens, p.vector), 2.0), p.dtype)
+    bends = np.array([[4, bend] + [0] * (p.vector - 2) for bend in (0, 1, 2, 3)]) * (16 if p.dtype == "int8" else 0.25)
+    turning = quantise(bends, p.dtype)
     return [
         line(np.array([four, unit[0]]), 0.5), line(np.array([four, unit[0]]), below),
-        tie([unit[0], unit[1], unit[0] | unit[1]]), tie([unit[1], unit[0], unit[0] | unit[1]]),
+        tie([left, right, left + right]), tie([right, left, left + right]),
         line(turning, 0.95), line(turning[:1], 0.95), line(turning[[0, 3]], 0.95),
-        (Job(p.vector, p.vector, (full,), *p.grid_max[1:], 0.9), same),
-        (Job(p.vector, p.vector, (full,), *p.grid_max[1:], 0.9, dense=True), same),
+        (job(full, *p.grid_max[1:], 0.9), same), (job(full, *p.grid_max[1:], 0.9, dense=True), same),
+        *_named_extremes(p.dtype, tie, line, left, right),
     ]
+
+
+def _named_extremes(dtype: str, tie: Callable[..., Case], line: Callable[..., Case], left: NDArray[np.float64],
+                    right: NDArray[np.float64]) -> list[Case]:
+    """Of bf16: squares that overflow, so that the earlier of two wins.  Of int8: the ends of what a dot can be."""
+    if dtype == "bf16":
+        huge = 2.0 ** 40  # norms of 2**80, squared dots of 2**160
+        return [tie([left, right, left + right], huge), tie([right, left, left + right], huge),
+                tie([left, 2 * right, left + 3 * right], huge), tie([left / huge, right, left + right], huge),
+                tie([left, -right, left + right], huge)]
+    if dtype == "int8":
+        least, most = np.full((2, len(left)), -128), np.full((1, len(left)), 127)
+        return [line(quantise(np.concatenate([least, most, least]), dtype), threshold) for threshold in (0.9, 1.0)]
+    return []
 
 
 def _events(case: Case, before: Job | None, p: Parameters) -> tuple[Counter[str], int]:
@@ -158,7 +206,31 @@ def _events(case: Case, before: Job | None, p: Parameters) -> tuple[Counter[str]
         "threshold changed": before is not None and before.t2 != job.t2,
         "previous matched": bool((window[1:] == np.arange(tile.tokens - 1)[:, None]).any()) and unique == 1,
     }
-    return told.events + Counter(name for name, seen in happened.items() if seen), unique + tile.tokens + 1
+    extremes = _extremes(vectors, window, job)
+    return (told.events + extremes + Counter(name for name, seen in happened.items() if seen),
+            unique + tile.tokens + 1)
+
+
+def _extremes(vectors: Bits, window: NDArray[np.int32], job: Job) -> Counter[str]:
+    """What a tile shows of the ends of its dtype's arithmetic."""
+    dtype, v = job.dtype, vectors.shape[1]
+    norm, real = norms(vectors, dtype), ~is_zero(vectors, dtype).all(axis=1)
+    seen = (window >= 0) & (job.mask >> np.arange(7) & 1 > 0) & (not job.dense)
+    dots = dot(vectors[:, None], vectors[window], dtype)
+    if dtype == "int8":
+        return Counter({"-128": int((vectors == 0x80).sum()), "largest norm": int((norm == v << 14).sum()),
+                        "largest negative dot": int((seen & (dots.view(np.int32) == -v * 128 * 127)).sum())})
+    if dtype == "fp16":
+        return Counter()
+    finite = np.isfinite(numbers(vectors, dtype)).all(axis=1)
+    sound = (norm > 0) & (norm < 0x7F800000)
+    fair = seen & sound[:, None] & sound[window]
+    infinite = fair & (multiply32(dots, dots & 0x7FFFFFFF) == 0x7F800000)
+    return Counter({
+        "norm vanishes": int((real & (norm == 0)).sum()), "norm overflows": int((finite & (norm == 0x7F800000)).sum()),
+        "norm subnormal": int(((norm > 0) & (norm < 0x00800000)).sum()),
+        "tie at infinity": int((infinite.sum(axis=1) > 1).sum()),
+        "infinite against finite": int((infinite.any(axis=1) & (fair & ~infinite).any(axis=1)).sum())})
 
 
 class Run:
@@ -174,7 +246,7 @@ class Run:
             words["vectors"] += [joined(vector) for vector in vectors]
             words["positions"] += [pack(position(p), image=image, frame=frame, row=row, column=column)
                                    for image, frame, row, column in tile.positions.tolist()]
-            want = gather(vectors, tile, job.height, job.width, job.t2, job.mask, job.dense)
+            want = gather(vectors, tile, job.height, job.width, job.t2, job.mask, job.dense, dtype=p.dtype)
             words["outputs"] += [joined(vector) | (number == want.p - 1) << vector_beat(p)["last"].offset
                                  for number, vector in enumerate(want.unique)]
             words["out_maps"] += [pack(index_beat(p), index=index, last=int(number == tile.tokens - 1))
@@ -229,11 +301,11 @@ async def starts_afresh_after_a_reset(dut: Any) -> dict[str, Any]:
     return {"compared": compared}
 
 
-def costs(p: Parameters, job: Job, vectors: NDArray[np.uint16]) -> list[int]:
+def costs(p: Parameters, job: Job, vectors: Bits) -> list[int]:
     """Cycles of each vector's slots: rounds with something to do, V / lanes cycles each; 1 if it only passes."""
     tile, = job.tiles
     units = 8 if p.matchers == 7 else p.matchers
-    zero = ((vectors & 0x7FFF) == 0).all(axis=1)
+    zero = is_zero(vectors, p.dtype).all(axis=1)
     window = windows(tile, job.height, job.width)
     cycles = []
     for token, (image, *place) in enumerate(tile.positions.tolist()):
@@ -252,9 +324,9 @@ async def keeps_its_rate_and_latency(dut: Any) -> dict[str, Any]:
     await bench.reset()
     height, width = (min(side, 4) for side in p.grid_max[1:])
     tile = tiles_of(Grid(4, height, width), p.m_tile)[0]
-    vectors = rng.normal(size=(tile.tokens, p.vector)).astype(np.float16).view(np.uint16)
+    vectors = common(rng, (tile.tokens, p.vector), p.dtype)
     vectors[tile.tokens // 2::tile.tokens // 5] = 0
-    job = Job(p.vector, p.vector, (tile,), height, width, 0.999)
+    job = Job(p.vector, p.vector, (tile,), height, width, 0.999, dtype=p.dtype)
     compared = await Run(bench, p, [(job, vectors)] * 3, {}).compare()
     fetched = bench.sources["vectors"].cycles
     want = costs(p, job, vectors)
@@ -293,6 +365,6 @@ def test_gather(name: str, seed: int) -> None:
     result = simulate(unit, __name__, config=told, seed=seed)
     found = result["tests"]["gathers_as_the_model"]
     print(f"{name}: {result['compared']} words, {result['tests']['keeps_its_rate_and_latency']}, {found['events']}")
-    missing = {event for event in EVENTS | {f"stalls: {stall}" for stall in STALLS} if not found["events"].get(event)}
-    assert not missing
+    wanted = EVENTS | EVENTS_OF[p.dtype] | {f"stalls: {stall}" for stall in STALLS}
+    assert {event for event in wanted if not found["events"].get(event)} == set()
     assert found["compared"] > 40 * len(STALLS) * 10

@@ -23,8 +23,9 @@ from focus_rtl.verif.bench.streams import Bench
 from focus_rtl.verif.golden.cases import make_params, random_tile, rough_vectors
 from focus_rtl.verif.sic.test_gather import joined, pack, parameters
 
-SHAPES = ((4, 4, 1), (4, 1, 2), (6, 1, 1), (6, 2, 3), (8, 4, 1), (16, 16, 2), (16, 2, 1), (20, 4, 1), (2, 1, 4),
-          (3, 1, 1))
+SHAPES = ((4, 4, 1), (4, 1, 2), (6, 1, 1, "bf16"), (6, 2, 3), (8, 4, 1, "int8"), (16, 16, 2), (16, 2, 1, "bf16"),
+          (20, 4, 1), (20, 4, 2, "int8"), (2, 1, 4, "bf16"), (3, 1, 1), (6, 1, 3, "int8"), (4, 4, 2, "bf16"))
+"""vector, lanes, add_depth, dtype"""
 DOTS = 150
 PATIENCE = 400
 
@@ -36,7 +37,7 @@ class Dots(Unit):
         self.dots = [Dot(*shape) for shape in SHAPES]
         super().__init__({
             f"d{number}_{name}": In(width) for number, unit in enumerate(self.dots) for name, width in
-            (("valid", 1), ("last", 1), ("a", 16 * unit.lanes), ("b", 16 * unit.lanes))
+            (("valid", 1), ("last", 1), ("a", Value.cast(unit.a).shape().width), ("b", Value.cast(unit.b).shape().width))
         } | {f"d{number}_o": Out(32) for number in range(len(SHAPES))})
 
     def elaborate(self, platform: object) -> Module:
@@ -52,9 +53,9 @@ class Dots(Unit):
 async def _dots(bench: Bench, number: int, rng: np.random.Generator) -> int:
     """Feed one Dot with vectors, gaps and placeholders; each result is looked at in its one cycle."""
     unit = Dot(*SHAPES[number])
-    a, b = (rough_vectors(rng, DOTS, unit.vector) for _ in range(2))
+    a, b = (rough_vectors(rng, DOTS, unit.vector, unit.dtype) for _ in range(2))
     b = np.where(rng.random((DOTS, 1)) < 0.4, a, b)
-    want = dot(a, b).tolist()
+    want = dot(a, b, unit.dtype).tolist()
     due: dict[int, int] = {}
     compared = 0
 
@@ -119,7 +120,8 @@ class Driver:
         own = bank((frame, row, column))
         for number in range(8):
             other = window[token, (number ^ own) - 1] if number != own else -1
-            shown = vectors[other] if other >= 0 else self.rng.integers(0, 1 << 16, self.p.vector)
+            shown = vectors[other] if other >= 0 else self.rng.integers(0, 256, vectors[0].nbytes, np.uint8).view(
+                vectors.dtype)
             self.bench.write(f"banks_{number}", joined(shown))
         where = pack(place_layout(self.p), column=column, row=row, frame=frame)
         visible = sum(1 << slot + 1 for slot, other in enumerate(window[token]) if other >= 0)
@@ -141,10 +143,11 @@ async def decides_as_the_model(dut: Any) -> dict[str, Any]:
     for _ in range(config()["tiles"]):
         height, width = (int(rng.integers(1, side + 1)) for side in p.grid_max[1:])
         tile = (random_tile(rng, 24, height, width) if rng.random() < 0.5 else tiles_of(Grid(3, height, width), 24)[0])
-        vectors = rough_vectors(rng, tile.tokens, p.vector)
-        job = Job(p.vector, p.vector, (tile,), height, width, float(rng.choice((0.0, 0.5, 0.9, 1.0))))
+        vectors = rough_vectors(rng, tile.tokens, p.vector, p.dtype)
+        threshold = float(rng.choice((0.0, 0.5, 0.9, 1.0)))
+        job = Job(p.vector, p.vector, (tile,), height, width, threshold, dtype=p.dtype)
         window = windows(tile, height, width)
-        decisions = decide(vectors, window, job.t2, 0x7F)
+        decisions = decide(vectors, window, job.t2, 0x7F, p.dtype)
         bench.write("t2", job.t2)
         for token, (image, *where) in enumerate(tile.positions.tolist()):
             while rng.random() < 0.1:
@@ -179,9 +182,11 @@ def test_dots(seed: int) -> None:
     assert simulate(Dots(), __name__, testcase="dots_as_the_model", seed=seed)["compared"] == DOTS * len(SHAPES)
 
 
-@pytest.mark.parametrize(("matchers", "vector", "lanes"), [(2, 12, 2), (4, 4, 4)])
-def test_matcher(matchers: int, vector: int, lanes: int, seed: int) -> None:
-    p = make_params(rows=1, cols=1, matchers=matchers, vector=vector, matcher_lanes=lanes, grid_max=(4, 5, 3))
+@pytest.mark.parametrize(("dtype", "matchers", "vector", "lanes"), [
+    ("fp16", 2, 12, 2), ("bf16", 4, 4, 4), ("int8", 7, 6, 2)])
+def test_matcher(dtype: str, matchers: int, vector: int, lanes: int, seed: int) -> None:
+    p = make_params(dtype=dtype, rows=1, cols=1, matchers=matchers, vector=vector, matcher_lanes=lanes,
+                    grid_max=(4, 5, 3))
     unit = Matcher(p)
     result = simulate(unit, __name__, testcase="decides_as_the_model", seed=seed,
                       config={"params": p.to_dict(), "tiles": 50, "latency": unit.latency})

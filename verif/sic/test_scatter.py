@@ -19,8 +19,8 @@ from focus_rtl.verif.sic.scatter_path import EVENTS, ScatterPath
 
 SMALL = {"rows": 4, "cols": 2, "vector": 8, "matcher_lanes": 8, "m_tile": 16, "pe_depth": 3}
 SHAPES: dict[str, dict[str, Any]] = {
-    "one lane": {**SMALL, "scatter_lanes": 1, "psum_banks": 1, "scatter_lookahead": 2},
-    "two lanes": {**SMALL, "scatter_lanes": 2, "psum_banks": 2, "cols": 8},
+    "one lane": {**SMALL, "dtype": "bf16", "scatter_lanes": 1, "psum_banks": 1, "scatter_lookahead": 2},
+    "two lanes": {**SMALL, "dtype": "int8", "scatter_lanes": 2, "psum_banks": 2, "cols": 8},
     "four lanes": {**SMALL, "scatter_lanes": 4, "psum_banks": 8, "rows": 3, "cols": 2, "vector": 6, "matcher_lanes": 2},
 }
 
@@ -41,10 +41,22 @@ def random_map(choice: np.random.Generator, tokens: int, count: int) -> NDArray[
     return np.maximum(np.minimum(np.arange(tokens), count - 1) - back, 0)
 
 
-def random_psums(choice: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.uint32]:
+SPECIAL = {
+    # Zeros, infinities, NaN, a subnormal, and what narrowing rounds up to infinity.
+    "fp16": np.array([0, 0x80000000, 0x7F800000, 0xFF800000, 0x7FC00000, 1, 0x477FF000], np.uint32),
+    # ... and what it rounds to a subnormal bfloat16, to zero, and half to even.
+    "bf16": np.array([0, 0x80000000, 0x7F800000, 0xFF800000, 0x7FC00000, 1, 0x7F7F8000, 0xFF7FFFFF, 0x00018000,
+                      0x807F8000, 0x3F808000, 0xBF818000], np.uint32),
+    "int8": np.array([0, 1, 0xFFFFFFFF, 0x7FFFFFFF, 0x80000000], np.uint32)}
+
+
+def random_psums(choice: np.random.Generator, shape: tuple[int, int], dtype: str) -> NDArray[np.uint32]:
+    """Common ones and, one in twenty, special ones; int32 also of any size, so that sums wrap."""
     plain = choice.standard_normal(shape).astype(np.float32).view(np.uint32)
-    special = np.array([0, 0x80000000, 0x7F800000, 0xFF800000, 0x7FC00000, 1, 0x477FF000], np.uint32)
-    return np.where(choice.random(shape) < 0.05, choice.choice(special, shape), plain)
+    if dtype == "int8":
+        plain = (choice.integers(-(1 << 31), 1 << 31, shape) >> choice.integers(0, 20, shape)).astype(np.int32).view(
+            np.uint32)
+    return np.where(choice.random(shape) < 0.05, choice.choice(SPECIAL[dtype], shape), plain)
 
 
 @dataclass
@@ -77,9 +89,9 @@ class Work:
             for piece in range(slices):
                 computed = acc[:, :cols * p.cols]
                 computed[:] = self._slice(choice, computed, piece == 0, piece == slices - 1, dense, bad_index)
-            out = leave(acc)
+            out = acc if p.dtype == "int8" else leave(acc, p.dtype)  # int32 leaves through the output stage
             out[:, valid:] = 0
-            self.vectors += [pack(row, 16) for row in out]
+            self.vectors += [pack(row, p.leave_bits) for row in out]
 
     def _slice(self, choice: np.random.Generator, acc: NDArray[np.uint32], first: bool, last: bool, dense: bool,
                bad_index: bool) -> NDArray[np.uint32]:
@@ -91,7 +103,7 @@ class Work:
         if not dense:
             padded = np.append(index, choice.integers(0, p.m_tile, -tokens % p.scatter_lanes))
             self.maps += [pack(word, p.index_bits) for word in padded.reshape(-1, p.scatter_lanes)]
-        values = random_psums(choice, (count, width))
+        values = random_psums(choice, (count, width), p.dtype)
         passes = width // p.cols
         for col in range(passes):
             part = values[:, col * p.cols:(col + 1) * p.cols]
@@ -100,7 +112,7 @@ class Work:
                 "tokens": tokens, "count": count, "col": col, "first": int(first), "last": int(last),
                 "map_done": int(col == passes - 1), "tile_done": int(last and col == passes - 1), "dense": int(dense),
             }).as_value().value)
-        return scatter(acc, values, index)
+        return scatter(acc, values, index, p.dtype)
 
 
 def offer(bench: Bench, work: Work, stalls: dict[str, Stall]) -> None:
