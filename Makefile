@@ -9,7 +9,8 @@ SEED ?=
 PRESET ?= regress
 VIDEO ?=
 TESTS ?= verif
-export PRESET VIDEO
+JSON ?=
+export PRESET VIDEO JSON
 
 BIN := .venv/bin
 STAMP := .venv/.complete
@@ -17,15 +18,16 @@ STAMP := .venv/.complete
 WITH_SEED = $(if $(SEED),--seed '$(SEED)')
 
 .DELETE_ON_ERROR:
-.PHONY: help env demo test lint types regress mutants clean distclean
+.PHONY: help env demo test lint types regress mutants figures clean distclean
 
 help:
 	@echo 'make demo       real video through generated Verilog, every bit compared   (VIDEO=clip.mp4 PRESET=regress SEED=1)'
 	@echo 'make test       all tests                                        (SEED=7 TESTS=verif/gen to choose)'
 	@echo 'make lint       ruff'
 	@echo 'make types      mypy'
-	@echo 'make regress    200 random configurations, then the mutants      (SEED=7 COUNT=200 JOBS=2)'
+	@echo 'make regress    200 random configurations, the mutants, all arithmetic (SEED=7 COUNT=200 JOBS=2)'
 	@echo 'make mutants    named faults put into the hardware, each must be found'
+	@echo 'make figures    measure the figures that the texts quote, and write them there'
 	@echo 'make env        only the Python environment .venv                (PYTHON=python3.12 to choose)'
 	@echo 'make clean      remove what was made here, except .venv'
 	@echo 'make distclean  remove .venv as well'
@@ -42,7 +44,7 @@ $(STAMP): pyproject.toml requirements.lock
 	@touch $(STAMP)
 
 demo: $(STAMP)
-	$(BIN)/focus-rtl demo --preset "$$PRESET" $(if $(VIDEO),--video "$$VIDEO") $(WITH_SEED)
+	$(BIN)/focus-rtl demo --preset "$$PRESET" $(if $(VIDEO),--video "$$VIDEO") $(if $(JSON),--json "$$JSON") $(WITH_SEED)
 
 test: $(STAMP)
 	$(BIN)/pytest -n $(JOBS) $(WITH_SEED) $(TESTS)
@@ -59,6 +61,14 @@ types: $(STAMP)
 regress: $(STAMP)
 	$(BIN)/python -m focus_rtl.verif.core.campaign $(COUNT) --jobs $(JOBS) $(WITH_SEED)
 	$(BIN)/python -m focus_rtl.verif.core.mutants
+	$(BIN)/python -m focus_rtl.verif.numeric.exhaustive
+	$(BIN)/python -m focus_rtl.verif.numeric.campaign
+
+# The figures that the texts quote, measured anew and written into them: on an idle machine, for the times.
+figures: $(STAMP)
+	@mkdir -p build
+	$(BIN)/focus-rtl demo --json build/demo.json --picture build/demo.png
+	$(BIN)/python -m focus_rtl.verif.figures write --demo build/demo.json --times
 
 mutants: $(STAMP)
 	$(BIN)/python -m focus_rtl.verif.core.mutants

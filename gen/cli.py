@@ -222,7 +222,7 @@ def demo(
         "--preset", metavar="PRESET_OR_TOML", help="Configuration to run.")] = "regress",
     video: Annotated[Path | None, typer.Option(
         "--video", metavar="FILE", help="A video file; by default a photograph, panned and zoomed.")] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of weights, projection and stalls.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of weights, projection and stalls.")] = 1,
     waves: Annotated[bool, typer.Option("--waves", help="Record the first cycles as a waveform, too.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON.")] = None,
     picture: Annotated[Path, typer.Option(

@@ -117,8 +117,10 @@ def _text_of(source: str) -> tuple[str, str]:
         return source, preset_text(source)
     path = Path(source)
     if path.suffix != ".toml" and not path.exists():
+        nearest = nearest_name(source, preset_names())
         raise CommandError(f"there is no preset {source!r}: the presets are {', '.join(preset_names())}",
-                           f"try `{nearest_name(source, preset_names())}`, or the path of a .toml file")
+                           f"try `{nearest}`, or the path of a .toml file" if nearest in preset_names() else
+                           "name one of them, or the path of a .toml file")
     try:
         return path.stem, path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:

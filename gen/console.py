@@ -35,6 +35,9 @@ def say(text: str = "") -> None:
     except BrokenPipeError as error:
         _discard_output()
         raise OutputClosed from error
+    except OSError:  # a full disk, which would be told a second time at exit
+        _discard_output()
+        raise
 
 
 def say_title(text: str) -> None:
@@ -47,8 +50,8 @@ def say_title(text: str) -> None:
 
 
 def say_json(value: Any) -> None:
-    """Print a value as indented JSON."""
-    say(json.dumps(value, indent=1))
+    """Print a value as indented JSON; what JSON has no form for, such as a date out of a TOML file, as text."""
+    say(json.dumps(value, indent=1, default=str))
 
 
 def say_table(headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
@@ -85,5 +88,5 @@ def _plain_lines(headers: Sequence[str], rows: Sequence[Sequence[str]], right: S
 
 
 def _discard_output() -> None:
-    """So that Python does not complain about the closed pipe once more when it flushes at exit."""
+    """So that Python does not complain once more when it flushes at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

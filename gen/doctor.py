@@ -15,7 +15,10 @@ PACKAGES: tuple[tuple[str, str], ...] = (
     ("amaranth", "pip install focus-rtl"),
     ("numpy", "pip install focus-rtl"),
     ("pytest", "pip install 'focus-rtl[sim]'"),
+    ("filelock", "pip install 'focus-rtl[sim]'"),
     ("av", "pip install 'focus-rtl[video]'"),
+    ("matplotlib", "pip install 'focus-rtl[video]'"),
+    ("pillow", "pip install 'focus-rtl[video]'"),
 )
 """Python packages beyond the bench's own tools, and what brings them."""
 

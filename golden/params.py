@@ -69,6 +69,12 @@ def _nearest(value: int, legal: list[int]) -> str:
     return str(min(legal, key=lambda candidate: (abs(candidate - value), candidate)))
 
 
+def _nearest_grid(value: tuple[int, ...]) -> str:
+    if len(value) != 3:
+        return "[64, 14, 14]"
+    return _show([min(max(size, 1), most) for size, most in zip(value, (4096, 256, 256), strict=True)])
+
+
 def _divisors(value: int) -> list[int]:
     return [d for d in range(1, value + 1) if value % d == 0]
 
@@ -118,7 +124,7 @@ RULES: tuple[Rule, ...] = (
     Rule(("grid_max",), "needs three numbers: frames 1..4096, height and width 1..256",
          lambda v: len(v["grid_max"]) == 3 and 1 <= v["grid_max"][0] <= 4096
          and all(1 <= side <= 256 for side in v["grid_max"][1:]),
-         lambda v: "[64, 14, 14]"),
+         lambda v: _nearest_grid(v["grid_max"])),
     _range("k_max", 1, K_LIMIT),
     _range("n_max", 1, K_LIMIT),  # the output is the next layer's input
     _range("tokens_max", 1, 1 << 20),

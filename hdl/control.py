@@ -51,7 +51,7 @@ class Control(Unit):
         m = Module()
         job, running = Signal(layouts.job(self.p)), Signal()
         started, accepted = Signal(), Signal()
-        drained = self._outstanding(m, accepted, job)
+        drained, room = self._outstanding(m, accepted, job)
         left = Signal.like(job.tiles)
         bad_tile = (self.tiles.payload.tokens == 0) | (self.tiles.payload.tokens > self.p.m_tile)
         with m.FSM():
@@ -68,8 +68,8 @@ class Control(Unit):
                     m.next = "REPORT"
             with m.State("TILES"):
                 m.d.comb += [
-                    running.eq(1), self.orders.valid.eq(self.tiles.valid & ~bad_tile),
-                    self.tiles.ready.eq(self.orders.ready | bad_tile),
+                    running.eq(1), self.orders.valid.eq(self.tiles.valid & ~bad_tile & room),
+                    self.tiles.ready.eq(self.orders.ready & room | bad_tile),
                     accepted.eq(self.orders.valid & self.orders.ready),
                 ]
                 with m.If(self.tiles.valid & bad_tile):
@@ -107,15 +107,19 @@ class Control(Unit):
         }
         return Cat((job[name] == 0) | (job[name] > limit) for name, limit in limits.items()).any()
 
-    def _outstanding(self, m: Module, accepted: Signal, job: data.View) -> Value:
-        """Output tiles ordered and not yet taken, apart for vectors, maps and summaries; whether all are through."""
-        # Few tiles are under way at a time: what the forks and the blocks behind them hold.
-        idle = []
+    def _outstanding(self, m: Module, accepted: Signal, job: data.View) -> tuple[Value, Value]:
+        """Output tiles ordered and not yet taken, apart for vectors, maps and summaries.
+
+        Returns whether all are through, and whether the counters have room for another m-tile: gather's queue may hold
+        dozens of tiles of one token.
+        """
+        idle, low = [], []
         for number in range(3):
             due = Signal(bits_for(-(-self.p.n_max // self.p.vector)) + 4, name=f"due{number}")
             m.d.sync += due.eq(due + Mux(accepted, job.vectors, 0) - self.ended[number])
             idle.append(due == 0)
-        return Cat(idle).all()
+            low.append(~due[-4:].all())
+        return Cat(idle).all(), Cat(low).all()
 
     def _order(self, m: Module, job: data.View) -> None:
         order = self.orders.payload

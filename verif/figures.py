@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from focus_rtl.gen.configuration import load
+from focus_rtl.gen.configuration import load, preset_names
 from focus_rtl.gen.emit import verilog_of
 from focus_rtl.gen.memories import memory_rows, total_bits
 from focus_rtl.gen.report import tool_versions
@@ -30,7 +30,6 @@ __all__ = ["main"]
 ROOT = Path(__file__).parents[1]
 STORE = ROOT / "docs" / "figures.json"
 MARK = re.compile(r"<!--fig:([\w.-]+)-->(.*?)<!--/fig-->", re.DOTALL)
-PRESETS = ("tiny", "regress", "paper")
 
 FORMATS: dict[str, Callable[[Any], str]] = {
     "ratio": lambda value: f"{value:.2f}x", "share": lambda value: f"{100 * value:.1f} %",
@@ -49,7 +48,7 @@ def _figure(value: Any, unit: str, command: str, configuration: str, exact: bool
 def verilog() -> Figures:
     """Size of the emitted cores, and of their memories."""
     found = {}
-    for preset in PRESETS:
+    for preset in preset_names():
         params = load(preset).parameters
         design, command = verilog_of(Core(params)), f"focus-rtl gen {preset}; focus-rtl check {preset}"
         values = {"verilog": (len(design.text.encode()), "bytes"), "modules": (len(design.modules), "modules"),

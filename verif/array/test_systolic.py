@@ -147,7 +147,8 @@ async def leaves_no_gap_between_passes(dut: Any) -> dict[str, Any]:
     count = min(reach + 2 if p.row_passes > 1 else reach - p.pe_depth + 1, p.m_tile)
     choice, work = np.random.default_rng(seed()), Work(p)
     for _ in range(40):
-        work.add(elements(choice, (count, p.vector), p.dtype, False), elements(choice, (p.vector, p.cols), p.dtype, False))
+        x, w = (elements(choice, shape, p.dtype, False) for shape in ((count, p.vector), (p.vector, p.cols)))
+        work.add(x, w)
     await bench.reset()
     offer(bench, work, ALWAYS)
     bench.sources["weights"].feed([0] * p.rows)  # as if a further pass followed

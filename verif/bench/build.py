@@ -13,8 +13,9 @@ import json
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +39,7 @@ PRECOMPILED = "#include <memory>\n#include <string>\n#include \"verilated.h\"\n#
 ONE_UNIT = 400_000  # bytes of C++ up to which one compiler process is faster than several
 
 Progress = Callable[[str], None]
+Started = Callable[[subprocess.Popen[str]], None]
 
 
 class BuildError(RuntimeError):
@@ -57,12 +59,17 @@ class Built:
         return self.folder / "simulation"
 
 
-def run_group(command: Sequence[str], cwd: Path, env: dict[str, str] | None = None) -> tuple[int, str]:
+def run_group(command: Sequence[str], cwd: Path, env: dict[str, str] | None = None,
+              started: Started | None = None) -> tuple[int, str]:
     """Run a program in a process group of its own; whatever ends the wait ends the whole group.
+
+    started : told the process, for who wants to end it from another thread.
 
     Returns (return code, what it printed).
     """
     with group(command, cwd, env, subprocess.PIPE) as process:
+        if started:
+            started(process)
         text, _ = process.communicate()
     return process.returncode, text
 
@@ -88,8 +95,9 @@ def _kill_group(process: subprocess.Popen[str]) -> None:
     process.wait()
 
 
-def _run(command: Sequence[str], cwd: Path, env: dict[str, str] | None = None, name: str | None = None) -> None:
-    code, log = run_group(command, cwd, env)
+def _run(command: Sequence[str], cwd: Path, env: dict[str, str] | None = None, name: str | None = None,
+         started: Started | None = None) -> None:
+    code, log = run_group(command, cwd, env, started)
     if code:
         full = cache.out_of_space(code, log)
         if full:
@@ -113,9 +121,27 @@ def _link_flags(waves: str) -> list[str]:
 
 
 def _parallel(commands: Sequence[Sequence[str]], cwd: Path, jobs: int) -> None:
+    """Run compilers, `jobs` at a time; a failure or Ctrl-C ends those that run and starts no other."""
+    running: list[subprocess.Popen[str]] = []
+    stopped = threading.Event()
+
+    def started(process: subprocess.Popen[str]) -> None:
+        running.append(process)
+        if stopped.is_set():
+            _kill_group(process)
+
     with ThreadPoolExecutor(max_workers=max(jobs, 1)) as pool:
-        for done in [pool.submit(_run, command, cwd) for command in commands]:
-            done.result()
+        futures = [pool.submit(_run, command, cwd, started=started) for command in commands]
+        try:
+            for done in as_completed(futures):
+                done.result()
+        except BaseException:  # the threads wait for their compilers, and the pool for the threads
+            stopped.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in list(running):
+                if process.poll() is None:
+                    _kill_group(process)
+            raise
 
 
 def _make_runtime(folder: Path, tools: Toolchain, waves: str, jobs: int) -> None:

@@ -23,7 +23,7 @@ BROKEN: list[tuple[dict[str, Any], str, Any]] = [
     ({"cols": 3}, "cols", 2),
     ({"m_tile": 100}, "m_tile", 128),
     ({"block": [2, 2, 3]}, "block", [2, 2, 2]),
-    ({"grid_max": [64, 300, 14]}, "grid_max", [64, 14, 14]),
+    ({"grid_max": [64, 300, 14]}, "grid_max", [64, 256, 14]),
     ({"k_max": 200_000}, "k_max", 131_071),
     ({"n_max": 200_000}, "n_max", 131_071),
     ({"tokens_max": 0}, "tokens_max", 1),

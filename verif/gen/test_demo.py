@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""gen/tokens.py, report.py, picture.py, machine.py, demo.py: tokens are as the docs say, differences are told."""
+"""gen/report.py, picture.py, machine.py, demo.py: figures are as the docs say, differences are told."""
 
 import io
 import json
@@ -8,20 +8,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
 from focus_rtl.gen import console, report
 from focus_rtl.gen.configuration import load, preset_names
-from focus_rtl.gen.demo import plan_of, run_demo, source_of
+from focus_rtl.gen.demo import plan_of, run_demo, run_layers, source_of
 from focus_rtl.gen.emit import verilog_of
-from focus_rtl.gen.errors import CommandError, Exit, InputOutputError
-from focus_rtl.gen.machine import WAVE_CYCLES, LayerRun, SimulationFailed, Simulator, compare, emitted
+from focus_rtl.gen.errors import CommandError, Exit, InputOutputError, SimulationFailed
+from focus_rtl.gen.machine import WAVE_CYCLES, LayerRun, Simulator, compare, emitted
 from focus_rtl.gen.picture import WIDTH, merged_share, picture_of, write_picture
 from focus_rtl.gen.report import Control, Findings, LayerFigures, Shares, histogram, print_report, stage, to_json
-from focus_rtl.gen.tokens import PATCH_DIMENSIONS, clip_tokens, layer_weights, orthonormal, patches_of
-from focus_rtl.gen.video import PATCH, Clip, noise_clip, photo_clip
-from focus_rtl.golden.core import next_slices
+from focus_rtl.gen.tokens import layer_weights, output_scales
+from focus_rtl.gen.video import photo_clip
+from focus_rtl.golden.core import next_slices, tokens_of
+from focus_rtl.golden.numeric.dtypes import DTYPES, numbers
 from focus_rtl.golden.params import Parameters
 from focus_rtl.hdl import layouts
 from focus_rtl.hdl.stream.skid import Skid
@@ -30,74 +30,6 @@ from focus_rtl.verif.bench.player import Played, Segment
 from focus_rtl.verif.bench.program import OUTPUTS, Program, inputs_of, pack, program
 from focus_rtl.verif.bench.scoreboard import Received
 from focus_rtl.verif.gen.test_video import write_video
-
-
-def cosines(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
-    wide = vectors.astype(np.float64)
-    unit = wide / np.linalg.norm(wide, axis=1, keepdims=True)
-    return np.asarray(unit @ unit.T)
-
-
-# --- tokens -------------------------------------------------------------------------------------
-
-@pytest.mark.parametrize("width", [1, 16, PATCH_DIMENSIONS + 5])
-def test_projection_is_orthonormal(width: int) -> None:
-    basis = orthonormal(PATCH_DIMENSIONS, width, seed=3)
-    assert basis.shape == (PATCH_DIMENSIONS, width)
-    gram = basis.T @ basis if width <= PATCH_DIMENSIONS else basis @ basis.T
-    assert np.allclose(gram, np.eye(len(gram)), atol=1e-12)
-
-
-def test_cosines_survive_a_wide_projection() -> None:
-    """Rounding to fp16 moves an element by at most 2**-11 of itself (plus 2**-25): a cosine by less than 2**-9."""
-    clip = photo_clip(3, 4, 4, seed=2)
-    tokens = clip_tokens(clip, PATCH_DIMENSIONS, seed=2)
-    assert tokens.dtype == np.float16 and tokens.shape == (48, PATCH_DIMENSIONS)
-    difference = np.abs(cosines(tokens) - cosines(patches_of(clip)))
-    assert 0 < difference.max() < 2 ** -9
-
-
-def test_cosines_survive_a_narrow_projection_roughly() -> None:
-    clip = photo_clip(3, 4, 4, seed=2)
-    difference = cosines(clip_tokens(clip, 128, seed=2)) - cosines(patches_of(clip))
-    assert float(np.sqrt(np.mean(difference ** 2))) < 1.2 / np.sqrt(128)  # what a random projection promises
-
-
-def test_patches_are_the_pixels_of_their_square() -> None:
-    clip = noise_clip(2, 3, 4, seed=1)
-    whole = clip.frames.astype(np.float64) / 255
-    patches = patches_of(clip)
-    assert np.allclose(patches.mean(axis=0), 0, atol=1e-12)
-    frame, row, column = 1, 2, 3
-    token = (frame * 3 + row) * 4 + column
-    square = whole[frame, row * PATCH:(row + 1) * PATCH, column * PATCH:(column + 1) * PATCH].reshape(-1)
-    first = whole[0, :PATCH, :PATCH].reshape(-1)
-    assert np.allclose(patches[token] - patches[0], square - first)
-
-
-def test_tokens_have_size_one() -> None:
-    for clip in (photo_clip(3, 4, 4, seed=1), noise_clip(3, 4, 4, seed=1)):
-        tokens = clip_tokens(clip, 64, seed=1).astype(np.float64)
-        assert np.isfinite(tokens).all() and abs(float(np.mean(tokens ** 2)) - 1) < 1e-3
-
-
-def test_a_clip_of_one_colour_gives_zeros() -> None:
-    clip = Clip(np.full((2, 2 * PATCH, 2 * PATCH, 3), 77, np.uint8), "grey")
-    assert not clip_tokens(clip, 32, seed=1).view(np.uint16).any()
-
-
-def test_tokens_and_weights_follow_from_the_seed() -> None:
-    clip = photo_clip(2, 2, 2, seed=1)
-    assert np.array_equal(clip_tokens(clip, 32, 4), clip_tokens(clip, 32, 4))
-    assert not np.array_equal(clip_tokens(clip, 32, 4), clip_tokens(clip, 32, 5))
-    assert np.array_equal(layer_weights(64, 32, 4, 1), layer_weights(64, 32, 4, 1))
-    for other in (layer_weights(64, 32, 5, 1), layer_weights(64, 32, 4, 2)):
-        assert not np.array_equal(layer_weights(64, 32, 4, 1), other)
-
-
-def test_weights_keep_the_size_of_tokens() -> None:
-    weights = layer_weights(400, 300, seed=1, layer=1)
-    assert weights.dtype == np.float16 and abs(float(weights.astype(np.float64).std()) * 20 - 1) < 0.02
 
 
 # --- plan ---------------------------------------------------------------------------------------
@@ -109,6 +41,7 @@ def assert_complete(params: Parameters) -> None:
     assert len(tokens) >= 4 and tokens[:-1] == [params.m_tile] * (len(tokens) - 1) and tokens[-1] < params.m_tile
     for job in jobs:
         counts = job.counts(params)
+        assert job.dtype == params.dtype
         assert counts.slices >= 8 and counts.vectors >= 4 and job.k != job.n
         assert counts.last_lanes < params.vector
         assert params.cols == 1 or job.n % params.cols
@@ -264,6 +197,11 @@ def test_picture_that_cannot_be_written(tmp_path: Path) -> None:
 # --- comparison and the whole demo, on perfect and on faulty hardware -------------------------------
 
 TINY = load("tiny").parameters
+EVERY_DTYPE = pytest.mark.parametrize("dtype", DTYPES)
+
+
+def tiny(dtype: str) -> Parameters:
+    return load("tiny", [f'dtype="{dtype}"']).parameters
 
 
 def ideal_hardware(expected: Program, stalled: bool = False) -> Played:
@@ -277,21 +215,24 @@ def ideal_hardware(expected: Program, stalled: bool = False) -> Played:
                   fields["cycles"] + 3, pauses, None)
 
 
-def tiny_program() -> Program:
-    plan = plan_of(TINY)
-    job, _ = plan.jobs(TINY, dense=False)
-    source = source_of(TINY, plan, photo_clip(plan.grid.frames, plan.grid.height, plan.grid.width, 1), 1)
-    weights = layer_weights(job.k, job.n, 1, 1).view(np.uint16)
-    return program(TINY, job, next_slices(source.inputs[0]), weights)
+def tiny_program(params: Parameters = TINY) -> Program:
+    plan = plan_of(params)
+    job, _ = plan.jobs(params, dense=False)
+    source = source_of(params, plan, photo_clip(plan.grid.frames, plan.grid.height, plan.grid.width, 1), 1)
+    weights = layer_weights(job.k, job.n, 1, 1, params.dtype)
+    return program(params, job, next_slices(source.inputs[0]), weights,
+                   scales=output_scales(source.tokens, weights, params.dtype))
 
 
-def test_what_the_hardware_emits_is_read_back() -> None:
-    expected = tiny_program()
+@EVERY_DTYPE
+def test_what_the_hardware_emits_is_read_back(dtype: str) -> None:
+    expected = tiny_program(tiny(dtype))
     result = emitted(expected, ideal_hardware(expected))
     assert len(result) == len(expected.result) == 4
     for row, right in zip(result, expected.result, strict=True):
         assert len(row) == len(right) == 9
         for part, other in zip(row, right, strict=True):
+            assert part.unique.dtype == other.unique.dtype == (np.uint8 if dtype == "int8" else np.uint16)
             assert np.array_equal(part.unique, other.unique) and np.array_equal(part.index_map, other.index_map)
             assert (part.zeros, part.matched) == (other.zeros, other.matched)
 
@@ -359,7 +300,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, fault: str | None = None) -> None:
     monkeypatch.setattr(Simulator, "run", run)
 
 
-@pytest.mark.parametrize("preset", ["tiny", "regress"])
+@pytest.mark.parametrize("preset", ["tiny", "regress", "regress-bf16", "regress-int8"])
 def test_demo_on_faultless_hardware(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preset: str) -> None:
     pretend(monkeypatch)
     monkeypatch.chdir(tmp_path)
@@ -370,12 +311,26 @@ def test_demo_on_faultless_hardware(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert all(document["checks"].values()) and document["config_sha256"] == params.sha256
     assert document["words_expected"] == document["words_compared"] > 5000 and document["mismatches"] == 0
     assert 0.3 < document["unique_in_ratio"] < 0.8 and document["speedup"] > 1.3
-    if preset == "regress":
+    assert params.dtype in document["configuration"] and ("scales" in document["stall_cycles"]) == (preset[-4:] == "int8")
+    if preset != "tiny":
         assert document["noise"]["matched_ratio"] <= 0.01
     assert run_demo(params, json_file=Path("b.json"), seed=1) == run_demo(params, json_file=Path("c.json"), seed=2) == 0
     again, other = (json.loads((tmp_path / name).read_text()) for name in ("b.json", "c.json"))
     del document["seconds"], again["seconds"]
     assert document == again and other["cycles_focus"] != again["cycles_focus"]
+
+
+def test_int8_outputs_use_their_range_in_both_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The dense run never clips and every column of it reaches the end of the range; the concentrated run is near."""
+    pretend(monkeypatch)
+    params = load("regress-int8").parameters
+    plan = plan_of(params)
+    grid = (plan.grid.frames, plan.grid.height, plan.grid.width)
+    for layer in run_layers(Simulator(params, 1, "again"), plan, source_of(params, plan, photo_clip(*grid, 1), 1)):
+        dense, focus = (numbers(tokens_of(next_slices(run.result), run.program.job.n), "int8")
+                        for run in (layer.dense, layer.focus))
+        assert (np.abs(dense).max(axis=0) == 127).all() and dense.shape[1] == layer.dense.program.job.n
+        assert 20 < dense.std() < 64 and 20 < focus.std() < 64 and (np.abs(focus) == 127).mean() < 0.05
 
 
 @pytest.mark.parametrize("stream", ["outputs", "out_maps"])
@@ -411,26 +366,14 @@ def test_waves_are_moved_here_and_nothing_stays_behind(tmp_path: Path, monkeypat
     assert limits == [WAVE_CYCLES] and "focus-demo.vcd" in capsys.readouterr().out
 
 
-def test_files_that_cannot_be_written_are_refused_at_once(tmp_path: Path) -> None:
-    for name, words in ((tmp_path, "is a folder"), (tmp_path / "no" / "a.json", "there is no folder")):
-        with pytest.raises(InputOutputError) as caught:
-            run_demo(TINY, json_file=name)
-        assert words in caught.value.cause
-
-
-def test_macros_are_refused() -> None:
-    with pytest.raises(CommandError) as caught:
-        run_demo(load("tiny", ["memories=macros"]).parameters)
-    assert caught.value.code == Exit.USAGE and "black boxes" in caught.value.cause
-
-
-def test_demo_of_a_video_on_generated_verilog(tmp_path: Path) -> None:
+@EVERY_DTYPE
+def test_demo_of_a_video_on_generated_verilog(dtype: str, tmp_path: Path) -> None:
     """The real thing, small: a moving gradient, encoded, decoded, through Verilator."""
     steps = np.arange(12)[:, None, None, None]
     rows, columns = np.arange(48)[:, None, None], np.arange(64)[:, None]
     frames = (128 + 90 * np.sin((rows + 3 * steps) / 9 + np.arange(3)) + 30 * np.cos(columns / 5)).clip(0, 255)
     path = write_video(tmp_path / "wave.mp4", frames.astype(np.uint8))
-    code = run_demo(TINY, video=path, json_file=tmp_path / "a.json", picture_file=tmp_path / "a.png", seed=5)
+    code = run_demo(tiny(dtype), video=path, json_file=tmp_path / "a.json", picture_file=tmp_path / "a.png", seed=5)
     document = json.loads((tmp_path / "a.json").read_text())
     assert code == Exit.OK and all(document["checks"].values())
     assert document["words_compared"] == document["words_expected"] > 5000

@@ -35,7 +35,7 @@ class ScatterPath(Unit):
             "orders": In(stream.Signature(layouts.scatter_order(p))),
             "psums": In(stream.Signature(layouts.psum_beat(p), always_ready=True)),
             "out_orders": In(stream.Signature(layouts.output_order(p))),
-            "vectors": Out(stream.Signature(layouts.vector_elements(p))),
+            "vectors": Out(stream.Signature(layouts.accumulators(p))),
             **{event: Out(getattr(self.scatter, event).shape()) for event in EVENTS},
         }, p=p)
 

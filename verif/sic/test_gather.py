@@ -29,11 +29,13 @@ from focus_rtl.verif.golden.cases import make_params, random_tile, rough_vectors
 from focus_rtl.verif.oracles import brute
 
 CONFIGURATIONS: dict[str, dict[str, Any]] = {
-    "one": {"matchers": 1, "vector": 16, "matcher_lanes": 16, "m_tile": 64, "grid_max": (8, 14, 14), "pe_depth": 2,
-            "dtype": "int8"},
-    "serial": {"dtype": "bf16", "matchers": 1, "vector": 12, "matcher_lanes": 1, "m_tile": 16, "grid_max": (4, 5, 3), "pe_depth": 4},
+    "one": {"dtype": "int8", "matchers": 1, "vector": 16, "matcher_lanes": 16, "m_tile": 64, "grid_max": (8, 14, 14),
+            "pe_depth": 2},
+    "serial": {"dtype": "bf16", "matchers": 1, "vector": 12, "matcher_lanes": 1, "m_tile": 16, "grid_max": (4, 5, 3),
+               "pe_depth": 4},
     "two": {"matchers": 2, "vector": 6, "matcher_lanes": 2, "m_tile": 32, "grid_max": (4, 4, 7), "pe_depth": 3},
-    "four": {"dtype": "int8", "matchers": 4, "vector": 8, "matcher_lanes": 4, "m_tile": 32, "grid_max": (4, 6, 6), "pe_depth": 1},
+    "four": {"dtype": "int8", "matchers": 4, "vector": 8, "matcher_lanes": 4, "m_tile": 32, "grid_max": (4, 6, 6),
+             "pe_depth": 1},
     "seven": {"matchers": 7, "vector": 4, "matcher_lanes": 4, "m_tile": 64, "grid_max": (8, 8, 8), "pe_depth": 1},
 }
 EVENTS = {

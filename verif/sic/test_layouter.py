@@ -47,7 +47,7 @@ async def shows_the_window(dut: Any) -> dict[str, Any]:
         tile = _tile(rng, p.grid_max[0], height, width)
         mask = 0x7F if rng.random() < 0.6 else int(rng.integers(0x80))
         live = [bool(rng.random() < 0.8) for _ in range(tile.tokens)]
-        vectors = [joined(row) for row in rng.integers(0, 1 << 16, (tile.tokens, p.vector))]
+        vectors = [joined(row) for row in rng.integers(0, 1 << 16, (tile.tokens, p.vector), np.uint16)]
         for name, value in (("height", height), ("width", width), ("enabled", mask), ("clear", 1)):
             bench.write(name, value)
         await bench.edge()

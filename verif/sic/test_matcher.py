@@ -37,7 +37,7 @@ class Dots(Unit):
         self.dots = [Dot(*shape) for shape in SHAPES]
         super().__init__({
             f"d{number}_{name}": In(width) for number, unit in enumerate(self.dots) for name, width in
-            (("valid", 1), ("last", 1), ("a", Value.cast(unit.a).shape().width), ("b", Value.cast(unit.b).shape().width))
+            (("valid", 1), ("last", 1), ("a", len(Value.cast(unit.a))), ("b", len(Value.cast(unit.b))))
         } | {f"d{number}_o": Out(32) for number in range(len(SHAPES))})
 
     def elaborate(self, platform: object) -> Module:

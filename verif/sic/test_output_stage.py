@@ -33,7 +33,8 @@ BAD = np.array((0.0, -0.0, -1.0, -1e-45, np.inf, -np.inf, np.nan), np.float32)
 EVENTS = {
     "tie, down to even", "tie, up to even", "negative tie", "0.5 gives 0", "127.5 is clipped", "-128.5 gives -128",
     "clipped above", "clipped below", "largest and smallest unclipped", "infinity", "subnormal product",
-    "conversion rounds", "least sum", "one token", "full tile", "partial vector", *(f"stalls: {name}" for name in STALLS)}
+    "conversion rounds", "least sum", "one token", "full tile", "partial vector",
+    *(f"stalls: {name}" for name in STALLS)}
 
 
 def parameters(shape: str) -> Parameters:
@@ -82,7 +83,8 @@ class Work:
         whole, want = np.zeros((tokens, p.vector), np.uint32), np.zeros((tokens, p.vector), np.uint8)
         whole[:, :len(scales)] = sums
         # `leave` refuses scales that are not sound; the machine reports them and computes on.
-        want[:, :len(scales)] = elements.requantise(sums, scales.view(np.uint32)) if bad else leave(sums, "int8", scales)
+        left = elements.requantise(sums, scales.view(np.uint32)) if bad else leave(sums, "int8", scales)
+        want[:, :len(scales)] = left
         self.words["orders"].append(layouts.output_order(p).const(
             {"tokens": tokens, "cols": cols, "lanes": lanes}).as_value().value)
         by_pass = scales.view(np.uint32).reshape(cols, p.cols)
