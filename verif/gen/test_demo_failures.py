@@ -135,7 +135,7 @@ def test_a_file_that_cannot_be_written_is_refused_at_once(option: str, name: str
                                    OSError(28, "No space left on device")])
 def test_a_folder_that_takes_no_file_is_refused_at_once(error: OSError, tmp_path: Path,
                                                         monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(dir: Path) -> None:
+    def refused(**_: Any) -> None:
         raise error
 
     monkeypatch.setattr("focus_rtl.gen.report.tempfile.TemporaryFile", refused)

@@ -4,8 +4,8 @@
     python -m focus_rtl.verif.numeric.exhaustive            # all of them, some minutes
     python -m focus_rtl.verif.numeric.exhaustive narrow_bf16 --part 0.01
 
-Widenings 2**16 per format, narrowings 2**32 per format, fp16 products 2**32, int8 products 2**16.  Ends with 1 on the
-first difference.
+Widenings 2**16 per format, narrowings 2**32 per format, int8 products 2**16, fp16 products 2**32 twice: of `Multiply`, and
+of what the PEs have in its place (`Recode` and `Product`).  Ends with 1 on the first difference.
 """
 
 import argparse
@@ -16,12 +16,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from amaranth import Module
+from amaranth.lib.wiring import In, Out
 from numpy.typing import NDArray
 
 from focus_rtl.golden.numeric import elements, formats
 from focus_rtl.hdl.numeric.multiply import Multiply
+from focus_rtl.hdl.numeric.multiply_add import MultiplyAdd
 from focus_rtl.hdl.numeric.narrow import Narrow
 from focus_rtl.hdl.numeric.widen import Widen
+from focus_rtl.hdl.unit import Unit, place
 from focus_rtl.verif.numeric.harness import Harness, Lane
 from focus_rtl.verif.numeric.native import Native
 
@@ -56,6 +60,20 @@ def _binary(name: str, make: Callable[[], Any], width: int, golden: Callable[...
     return Space(Lane(name, make, {"a": "a", "b": "b"}), {"a": width, "b": width}, golden)
 
 
+class PeProduct(Unit):
+    """The product a PE makes of two fp16 elements, a * b, seen through its adder: -0 plus any number is that number."""
+
+    def __init__(self) -> None:
+        super().__init__({"a": In(16), "b": In(16), "o": Out(32)})
+
+    def elaborate(self, platform: object) -> Module:
+        """Wire it up."""
+        m = Module()
+        unit = place(m, "unit", MultiplyAdd(0, "fp16"))
+        m.d.comb += [unit.a.eq(self.a), unit.b.eq(self.b), unit.c.eq(1 << 31), self.o.eq(unit.o)]
+        return m
+
+
 def _table_of_products() -> Callable[..., NDArray[Any]]:
     """fp16 products by way of a table of the widened: NumPy's own widening is many times slower than its product."""
     wide = formats.widen(np.arange(1 << 16, dtype=np.uint16)).view(np.float32)
@@ -77,6 +95,7 @@ SPACES: dict[str, Space] = {space.lane.name: space for space in (
     _unary("narrow_bf16", lambda: Narrow(0, "bf16"), 32, elements.narrow_bf16),
     _unary("narrow_fp16", lambda: Narrow(0, "fp16"), 32, formats.narrow),
     _binary("multiply_fp16", lambda: Multiply(0, "fp16"), 16, _table_of_products()),
+    _binary("pe_product_fp16", PeProduct, 16, _table_of_products()),
 )}
 
 

@@ -187,8 +187,8 @@ def _named_extremes(dtype: str, tie: Callable[..., Case], line: Callable[..., Ca
                 tie([left, 2 * right, left + 3 * right], huge), tie([left / huge, right, left + right], huge),
                 tie([left, -right, left + right], huge)]
     if dtype == "int8":
-        least, most = np.full((2, len(left)), -128), np.full((1, len(left)), 127)
-        return [line(quantise(np.concatenate([least, most, least]), dtype), threshold) for threshold in (0.9, 1.0)]
+        ends = quantise(np.array([[-128], [127], [-128], [-128]]) * np.ones(len(left)), dtype)
+        return [line(ends, threshold) for threshold in (0.9, 1.0)]
     return []
 
 
@@ -242,7 +242,7 @@ class Run:
         self.bench = bench
         words: dict[str, list[int]] = {name: [] for name in STREAMS}
         for job, vectors in cases:
-            tile, = job.tiles
+            tile, = job.check(p).tiles
             words["orders"].append(pack(gather_order(p), tokens=tile.tokens, height=job.height, width=job.width,
                                         t2=job.t2, mask=job.mask, dense=int(job.dense)))
             words["vectors"] += [joined(vector) for vector in vectors]
