@@ -4,8 +4,8 @@
     python -m focus_rtl.verif.numeric.exhaustive            # all of them, some minutes
     python -m focus_rtl.verif.numeric.exhaustive narrow_bf16 --part 0.01
 
-Widenings 2**16 per format, narrowings 2**32 per format, int8 products 2**16, fp16 products 2**32 twice: of `Multiply`, and
-of what the PEs have in its place (`Recode` and `Product`).  Ends with 1 on the first difference.
+Widenings 2**16 per format, narrowings 2**32 per format, int8 products 2**16, fp16 products 2**32 twice: of `Multiply`,
+and of what the PEs have in its place (`Recode` and `Product`).  Ends with 1 on the first difference.
 """
 
 import argparse
