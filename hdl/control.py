@@ -20,7 +20,8 @@ class Control(Unit):
 
     A job that breaks a limit is answered with `JOB` at once and consumes nothing else.  A tile of 0 or more than m
     tokens is answered with `TILE`; since nothing tells then what the other streams hold, the core stops until reset.
-    `SLICE`, `INDEX` and `SCALE` are kept until the job's end.  The first error stands.
+    `SLICE`, `INDEX` and `SCALE` are kept until the job's end.  Of several errors the one with the lowest code stands:
+    which came first depends on stalls.
     One job at a time; one tile per cycle.
 
     Parameters
@@ -52,6 +53,7 @@ class Control(Unit):
         job, running = Signal(layouts.job(self.p)), Signal()
         started, accepted = Signal(), Signal()
         drained, room = self._outstanding(m, accepted, job)
+        self._errors(m, started, running)  # ahead of the states, whose JOB and TILE win in the same cycle
         left = Signal.like(job.tiles)
         bad_tile = (self.tiles.payload.tokens == 0) | (self.tiles.payload.tokens > self.p.m_tile)
         with m.FSM():
@@ -94,7 +96,6 @@ class Control(Unit):
             with m.State("STOPPED"):
                 pass
         self._order(m, job)
-        self._errors(m, started, running)
         self._count(m, started, running)
         return m
 
@@ -130,13 +131,10 @@ class Control(Unit):
         error = self.status.payload.error
         with m.If(started):
             m.d.sync += error.eq(ERRORS["OK"])
-        with m.Elif(running & (error == ERRORS["OK"])):
-            with m.If(self.bad_slice):
-                m.d.sync += error.eq(ERRORS["SLICE"])
-            with m.Elif(self.bad_index):
-                m.d.sync += error.eq(ERRORS["INDEX"])
-            with m.Elif(self.bad_scale):
-                m.d.sync += error.eq(ERRORS["SCALE"])
+        with m.Elif(running):
+            for name, seen in (("SCALE", self.bad_scale), ("INDEX", self.bad_index), ("SLICE", self.bad_slice)):
+                with m.If(seen & ((error == ERRORS["OK"]) | (error > ERRORS[name]))):
+                    m.d.sync += error.eq(ERRORS[name])
 
     def _count(self, m: Module, started: Signal, running: Signal) -> None:
         for name in COUNTERS:

@@ -102,11 +102,13 @@ def test_cli_page_lists_the_exit_codes() -> None:
     assert first_cells(section(document("docs/cli.md"), "## Exit codes")) == [str(int(code)) for code in Exit]
 
 
-@pytest.mark.parametrize("name", ["presets", "check", "gen", "demo", "doctor", "verify-manifest"])
+COMMANDS: Any = typer.main.get_command(cli.app)
+
+
+@pytest.mark.parametrize("name", COMMANDS.commands)
 def test_cli_page_lists_every_option(name: str) -> None:
     page = section(document("docs/cli.md"), f"## focus-rtl {name}")
-    command: Any = typer.main.get_command(cli.app)
-    options = {option for parameter in command.commands[name].params for option in parameter.opts
+    options = {option for parameter in COMMANDS.commands[name].params for option in parameter.opts
                if option.startswith("--") and option != "--help"}
     assert {option for option in options if f"`{option}" not in page} == set()
     assert set(re.findall(r"`(--[a-z-]+)", page)) <= options
