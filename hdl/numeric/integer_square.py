@@ -28,6 +28,8 @@ class IntegerSquare(NumericUnit):
     """
 
     def __init__(self, depth: int = 0, vector: int = 64) -> None:
+        if not 2 <= vector <= 64:
+            raise ValueError(f"IntegerSquare for vectors of {vector}: must be between 2 and 64")
         self._q_bits, self._n_bits = integer_bits(vector)
         super().__init__({"a": 32}, self._q_bits, depth, vector=vector)
 
