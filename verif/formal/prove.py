@@ -17,10 +17,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from focus_rtl.gen.fpga import run_tool, yosys
 from focus_rtl.hdl.unit import Unit, emitting
 from focus_rtl.verif.bench.toolchain import ToolMissing
 from focus_rtl.verif.formal.claims import CLAIMS, Claim
-from focus_rtl.verif.formal.tools import require_z3, run_tool, yosys
+from focus_rtl.verif.formal.tools import require_z3
 
 __all__ = ["Verdict", "check", "smt_of"]
 

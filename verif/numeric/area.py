@@ -7,22 +7,19 @@
 """
 
 import argparse
-import hashlib
 import json
-import re
-import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from amaranth import Module, Signal
+from amaranth import Module
 from amaranth.lib.wiring import In, Out
 
-from focus_rtl.gen.emit import verilog_of
+from focus_rtl.gen.fpga import nextpnr_ecp5, yosys
+from focus_rtl.gen.synth import DEVICE, synthesise
 from focus_rtl.hdl.array.pe import Pe
 from focus_rtl.hdl.numeric.accumulate import Accumulate
 from focus_rtl.hdl.numeric.add import Add
@@ -38,13 +35,11 @@ from focus_rtl.hdl.numeric.requantise import IntToFloat, Requantise
 from focus_rtl.hdl.numeric.widen import Widen
 from focus_rtl.hdl.unit import Unit, place
 from focus_rtl.verif.bench.toolchain import ToolMissing
-from focus_rtl.verif.formal.tools import nextpnr_ecp5, run_tool, yosys
 from focus_rtl.verif.numeric.harness import Harness, Lane
 from focus_rtl.verif.numeric.native import Native
 
-__all__ = ["UNITS", "Figures", "Registered", "measure"]
+__all__ = ["UNITS", "Figures", "measure"]
 
-DEVICE = ("--25k", "--package", "CABGA381", "--speed", "6", "--out-of-context", "--freq", "150", "--timing-allow-fail")
 CYCLES = 200_000
 """Simulated per measurement of speed."""
 
@@ -93,67 +88,6 @@ class Figures:
     sha256: str
 
 
-class Registered(Unit):
-    """A unit between registers: at every input, and at every output where `both`; so each of its paths has two ends."""
-
-    def __init__(self, inner: Unit, both: bool) -> None:
-        self.inner, self.both = inner, both
-        members = {path[0]: member for path, member, _ in inner.signature.flatten(inner)}
-        super().__init__({name: (In if member.flow == In else Out)(member.shape) for name, member in members.items()},
-                         of=inner.module_name, both=int(both))
-        self._members = members
-
-    @property
-    def registers(self) -> int:
-        """Flip-flops that are not the unit's own."""
-        return sum(len(getattr(self, name)) for name, member in self._members.items() if member.flow == In or self.both)
-
-    def elaborate(self, platform: object) -> Module:
-        """Wire it up."""
-        m = Module()
-        unit = place(m, "unit", self.inner)
-        for name, member in self._members.items():
-            inside, outside = getattr(unit, name), getattr(self, name)
-            source, sink = (outside, inside) if member.flow == In else (inside, outside)
-            if member.flow == In or self.both:
-                register = Signal(len(outside), name=f"{name}_register", reset_less=True)
-                m.d.sync += register.eq(source)
-                source = register
-            m.d.comb += sink.eq(source)
-        return m
-
-
-def place_and_route(unit: Unit, both: bool, seeds: range, folder: Path) -> tuple[dict[str, int], list[float], str]:
-    """Cells by kind, Fmax per seed in MHz, and the hash of the Verilog."""
-    wrapped = Registered(unit, both)
-    design = verilog_of(wrapped)
-    (folder / "unit.v").write_text(design.text)
-    run_tool(yosys(), folder, "-q", "-p", f"read_verilog unit.v; synth_ecp5 -noiopad -top {design.top} -json unit.json")
-    found = []
-    for seed in seeds:
-        run_tool(nextpnr_ecp5(), folder, *DEVICE, "--json", "unit.json", "--seed", str(seed), "--report", "report.json")
-        measured = json.loads((folder / "report.json").read_text())
-        found.append(round(next(clock["achieved"] for clock in measured["fmax"].values()), 1))
-    cells = {name: entry["used"] for name, entry in measured["utilization"].items()}
-    cells["TRELLIS_FF"] -= wrapped.registers
-    return cells, found, hashlib.sha256(design.text.encode()).hexdigest()
-
-
-def transistors(unit: Unit, folder: Path) -> int:
-    """Yosys' estimate for static CMOS of its own gates, a flip-flop counted as 16.
-
-    Without ABC, which in YoWASP's Yosys 0.70 ends the whole program in silence: for comparisons among these units only.
-    """
-    design = verilog_of(unit)
-    (folder / "gates.v").write_text(design.text)
-    said = run_tool(yosys(), folder, "-p", f"read_verilog gates.v; synth -flatten -noabc -top {design.top}; "
-                    "dfflegalize -cell $_DFF_P_ 01; delete t:$scopeinfo; opt_clean; stat -tech cmos")
-    found = re.findall(r"Estimated number of transistors:\s+(\d+)\s*$", said, re.MULTILINE)
-    if not found:
-        raise RuntimeError(f"Yosys gave no complete estimate for {design.top}")
-    return int(found[-1])
-
-
 def cycles_per_second(make: Callable[[], Unit], rng: np.random.Generator) -> int:
     """Best of five runs of the compiled model on random operands; 0 for a unit that has more than `o`."""
     unit = make()
@@ -195,19 +129,15 @@ class _PeAsFunction(Unit):
 def measure(name: str, depth: int, seeds: range, speed: bool = True) -> Figures:
     """All figures of a unit at a depth."""
     make = UNITS[name][0]
-    with tempfile.TemporaryDirectory(prefix="focus-rtl-area-") as kept:
-        folder = Path(kept)
-        # A unit without registers of its own gets some at the output; others end in theirs.
-        cells, fmax, digest = place_and_route(make(depth), depth == 0, seeds, folder)
-        gates = transistors(make(depth), folder)
+    found = synthesise(lambda: make(depth), seeds, depth != 0)
 
     def alone() -> Unit:
         unit = make(depth)
         return _PeAsFunction(unit) if isinstance(unit, Pe) else unit
 
     cycles = cycles_per_second(alone, np.random.default_rng(1)) if speed else 0
-    return Figures(name, depth, cells["TRELLIS_COMB"], cells["TRELLIS_FF"], cells.get("MULT18X18D", 0),
-                   statistics.median(fmax), tuple(fmax), gates, cycles, digest)
+    return Figures(name, depth, found.lut, found.ff, found.dsp, found.fmax_mhz, found.seeds, found.transistors, cycles,
+                   found.sha256)
 
 
 def _rows(names: list[str], seeds: range) -> Iterator[Figures]:
