@@ -75,6 +75,7 @@ mutants: $(STAMP)
 
 clean:
 	rm -rf build dist focus_rtl.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -f focus-demo.png focus-demo.fst focus-demo.vcd
 	find golden hdl gen verif -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean

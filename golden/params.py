@@ -201,7 +201,7 @@ class Parameters:
     block : (frames, rows, columns) of the similarity window.
     grid_max : (frames, height, width), the largest token grid.
     k_max, n_max : largest inner and output dimension of a GEMM, in elements.
-    tokens_max : largest number of tokens M of a job.
+    tokens_max : largest number of tokens M of a job; the hardware's limit on the number of its tiles.
     scatter_lanes : S, tokens accumulated per cycle.
     psum_banks : interleaved banks that the scatter lanes read.
     scatter_lookahead : map entries each scatter lane may run ahead of the others.

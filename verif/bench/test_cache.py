@@ -88,6 +88,17 @@ def test_interrupt_removes_the_partial_folder(folder: Path) -> None:
     assert process.returncode != 0 and _partial(folder) == []
 
 
+def test_interrupt_does_not_wait_for_compilers(tmp_path: Path) -> None:
+    """The runtime compiles for half a minute, in several processes."""
+    with _start(tmp_path, "none", stderr=subprocess.DEVNULL) as process:
+        _wait_for(process, "compiling the simulator's runtime")
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        start = time.monotonic()
+        process.wait()
+    assert time.monotonic() - start < 10 and process.returncode != 0 and _partial(tmp_path) == []
+
+
 def test_full_disk_for_real(folder: Path) -> None:
     """The compiler, a child, runs into a limit of its output's size."""
     with _start(folder, "doubles", "100000", stderr=subprocess.PIPE) as process:

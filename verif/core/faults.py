@@ -49,6 +49,8 @@ def _one(name: str, file: str, old: str, new: str, *tests: str) -> Fault:
 
 
 FAULTS: tuple[Fault, ...] = (
+    _one("more tiles under way than the counters hold", "control.py",
+         "self.tiles.valid & ~bad_tile & room)", "self.tiles.valid & ~bad_tile)", "many tiles"),
     _one("wrong sign in scatter's addition", "sic/scatter_lane.py",
          "total.b.eq(self.psum.word_select(col, p.acc_bits))",
          "total.b.eq(self.psum.word_select(col, p.acc_bits) ^ (1 << 31))"),

@@ -221,3 +221,29 @@ def test_a_concentrated_job_takes_fewer_cycles(params: Parameters, seed: int) ->
     cycles = [report.counters["cycles"] for report in run.jobs]
     assert run.jobs[1].ideal_cycles * m == run.jobs[0].ideal_cycles
     assert cycles[1] < cycles[0] and cycles[0] < 1.25 * run.jobs[0].ideal_cycles + 50 * params.pe_depth + m
+
+
+def test_more_tiles_than_the_counters_hold(seed: int) -> None:
+    """Tiles of one token and outputs that stand still: the job has ended only when every one of them has left."""
+    params = make_params(m_tile=8, grid_max=(4, 4, 4), k_max=4, n_max=4, tokens_max=512, psum_banks=1, matchers=7,
+                         matcher_lanes=4, pe_depth=4)
+    rng = np.random.default_rng(seed)
+    jobs = [core_job(rng, params, Job(4, 4, [Tile(np.zeros((1, 4), np.int32))] * tiles, 1, 1, 0.5), "one")
+            for tiles in (34, 100)]
+    closed = dict.fromkeys(("outputs", "out_maps", "summary"), Stall(1.0, burst=600))
+    _clean(_run(params, [_programs(params, jobs)], seed=seed, stall=closed))
+
+
+def test_of_several_errors_the_lowest_is_told(seed: int) -> None:
+    """A slice with too many vectors and an index beyond another: SLICE, whichever is seen first."""
+    rng = np.random.default_rng(seed)
+    each = _small(TINY, rng)
+    slices = [list(row) for row in each.slices]
+    slices[0][0] = replace(slices[0][0], index_map=np.full_like(slices[0][0].index_map, TINY.m_tile - 1))
+    surplus = np.resize(slices[-1][-1].vectors, (each.job.tiles[-1].tokens + 3, TINY.vector))
+    slices[-1][-1] = replace(slices[-1][-1], vectors=surplus)
+    made = _programs(TINY, [CoreJob(each.job, slices, each.weights), _small(TINY, rng)])
+    stalls = [ALWAYS, Stall(0.5), {"maps": Stall(0.9, burst=20)}, {"vectors": Stall(0.9, burst=20)}]
+    run = _run(TINY, [made] * len(stalls), seed=seed, stall=stalls)
+    _clean(run)
+    assert [report.error for report in run.jobs] == [layouts.ERRORS["SLICE"], layouts.ERRORS["OK"]] * len(stalls)

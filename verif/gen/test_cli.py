@@ -90,6 +90,11 @@ def test_check_reports_every_problem(tmp_path: Path) -> None:
     assert [set(problem) for problem in report["problems"]] == [{"field", "value", "rule", "suggestion"}] * 3
 
 
+def test_check_reports_a_value_that_json_does_not_have(tmp_path: Path) -> None:
+    done = focus_rtl("check", "tiny", "--set", "rows=2024-01-01", "--json", cwd=tmp_path)
+    assert done.returncode == Exit.USAGE and json.loads(done.stdout)["problems"][0]["value"] == "2024-01-01"
+
+
 # --- gen, verify-manifest -----------------------------------------------------------------------
 
 @pytest.fixture(scope="module")
