@@ -13,6 +13,7 @@ TESTS: dict[str, str] = {
     "bad counts": "verif/core/test_core.py::test_bad_counts_end_a_job_at_once[tiny]",
     "bad data": "verif/core/test_core.py::test_bad_slices_and_indices_are_told_and_survived[tiny]",
     "streams": "verif/stream/test_stream.py::test_streams",
+    "many tiles": "verif/core/test_core.py::test_more_tiles_than_the_counters_hold",
 }
 """Tests that faults are run against, by short name."""
 
