@@ -41,9 +41,9 @@ def test_old_verilator_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 
 def test_new_verilator_on_path_is_preferred(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "root" / "include").mkdir(parents=True)
-    (tmp_path / "root" / "include" / "verilated.h").write_text("")
-    script = f'case "$1" in --version) echo "Verilator 5.036 2025-04-27";; *) echo "{tmp_path}/root";; esac'
+    (tmp_path / "share" / "include").mkdir(parents=True)
+    (tmp_path / "share" / "include" / "verilated.h").write_text("")
+    script = f'case "$1" in --version) echo "Verilator 5.036 2025-04-27";; *) echo "{tmp_path}/share";; esac'
     _fake(tmp_path, "verilator", script)
     monkeypatch.setenv("PATH", str(tmp_path))
     found = tools.survey()[0]
