@@ -200,14 +200,32 @@ def test_output_in_the_way_of_a_file(tmp_path: Path) -> None:
 
 # --- interruption, pipes, colours ---------------------------------------------------------------
 
+def hand_over(text: str, pipe: Path, process: subprocess.Popen[str]) -> None:
+    """Write `text` into a named pipe as soon as `process` has opened it."""
+    while True:
+        assert process.poll() is None, process.communicate()
+        try:
+            writing = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+            break
+        except OSError:  # nobody reads yet
+            time.sleep(0.02)
+    with os.fdopen(writing, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
 def test_ctrl_c_ends_quietly_and_leaves_nothing(tmp_path: Path) -> None:
-    with subprocess.Popen([*command, "gen", "paper"], cwd=tmp_path, env=environment(), text=True,
+    """The configuration comes through a pipe: once it is taken the packages are loaded and the work begins."""
+    configuration, folder = tmp_path / "paper.toml", tmp_path / "empty"
+    folder.mkdir()
+    os.mkfifo(configuration)
+    with subprocess.Popen([*command, "gen", str(configuration)], cwd=folder, env=environment(), text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True) as process:
-        time.sleep(1.5)  # packages are loaded, or just about; either way it takes longer than that
+        hand_over(preset_text("paper"), configuration, process)
+        time.sleep(0.2)
         os.killpg(process.pid, signal.SIGINT)
         _, said = process.communicate(timeout=60)
     assert process.returncode == Exit.INTERRUPTED and said.strip() == "interrupted"
-    assert list(tmp_path.iterdir()) == []
+    assert list(folder.iterdir()) == []
 
 
 def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
