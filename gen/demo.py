@@ -55,7 +55,7 @@ class Plan:
         """The two layers as jobs."""
         tiles = tiles_of(self.grid, params.m_tile)
         first, second = (Job(k, n, tiles, self.grid.height, self.grid.width, THRESHOLD, dense=dense,
-                             dtype=params.dtype).check(params)
+                             dtype=params.dtype, block=params.block).check(params)
                          for k, n in zip(self.widths, self.widths[1:], strict=False))
         return first, second
 

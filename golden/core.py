@@ -16,7 +16,7 @@ from focus_rtl.golden.array.systolic import psums
 from focus_rtl.golden.job import Counts, Job, Tile
 from focus_rtl.golden.numeric.dtypes import Bits, check_bits
 from focus_rtl.golden.params import Parameters
-from focus_rtl.golden.sic.gather import Gathered, gather
+from focus_rtl.golden.sic.gather import Gathered, gather_slices
 from focus_rtl.golden.sic.layouter import windows
 from focus_rtl.golden.sic.scatter import leave, scatter
 
@@ -89,9 +89,9 @@ def _gather_tile(params: Parameters, job: Job, tile: Tile, matrix: Bits) -> list
     v = params.vector
     count = math.ceil(matrix.shape[1] / v)
     whole = _padded(matrix, tile.tokens, count * v)
-    window = None if job.dense else windows(tile, job.height, job.width)
-    return [gather(np.ascontiguousarray(whole[:, n * v:(n + 1) * v]), tile, job.height, job.width, job.t2, job.mask,
-                   job.dense, window, job.dtype) for n in range(count)]
+    window = windows(tile, job.height, job.width, job.block)
+    return gather_slices(whole.reshape(tile.tokens, count, v), window, job.t2, job.mask, job.dense, job.dtype,
+                         params.representative)
 
 
 def run_layer(params: Parameters, job: Job, slices: Slices, weights: Bits,

@@ -13,12 +13,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from focus_rtl.golden.numeric.dtypes import element
-from focus_rtl.golden.params import Parameters
+from focus_rtl.golden.params import BLOCK_LIMIT, Parameters, candidates_of
 
-__all__ = ["ALL_CANDIDATES", "Counts", "Grid", "Job", "Tile", "field_limit", "tiles_of"]
+__all__ = ["ALL_CANDIDATES", "BLOCK", "Block", "Counts", "Grid", "Job", "Tile", "field_limit", "tiles_of"]
 
-ALL_CANDIDATES = 0x7F
-"""Mask that enables all seven neighbours of the 2 x 2 x 2 window."""
+Block = tuple[int, ...]
+"""(frames, rows, columns) of the similarity window."""
+
+BLOCK: Block = (2, 2, 2)
+
+ALL_CANDIDATES = -1
+"""Mask that enables every neighbour of any block; a job replaces it by the one that has a bit for each."""
 
 Positions = NDArray[np.int32]
 
@@ -146,9 +151,11 @@ class Job:
     tiles : the m-tiles, in token order.
     height, width : the grid's sides; a position outside is passed unmatched.
     threshold : least cosine of a match, exclusive; 0 .. 1.
-    mask : bit i enables neighbour i, in the order of `focus_rtl.golden.sic.layouter.NEIGHBOURS`.
+    mask : bit i enables neighbour i, in the order of `focus_rtl.golden.sic.layouter.neighbourhood`; all of them
+        unless told otherwise.
     dense : concentrate nothing: identity maps in, every vector out.
     dtype : element format, `fp16`, `bf16` or `int8`; it says what `t2` means.
+    block : (frames, rows, columns) of the similarity window, 1 to 3 each.
 
     Raises
     ------
@@ -164,13 +171,21 @@ class Job:
     mask: int = ALL_CANDIDATES
     dense: bool = False
     dtype: str = "fp16"
+    block: Block = BLOCK
 
     def __post_init__(self) -> None:
         for name in ("k", "n"):
             _whole(name, getattr(self, name), 1, 131071)
         for name in ("height", "width"):
             _whole(name, getattr(self, name), 1, 256)
-        _whole("mask", self.mask, 0, ALL_CANDIDATES)
+        if not isinstance(self.block, tuple) or len(self.block) != 3:
+            raise TypeError(f"block = {self.block!r}: must be a tuple of three whole numbers")
+        for side in self.block:
+            _whole("side of the block", side, 1, BLOCK_LIMIT)
+        every = (1 << candidates_of(self.block)) - 1
+        if self.mask == ALL_CANDIDATES:
+            object.__setattr__(self, "mask", every)
+        _whole("mask", self.mask, 0, every)
         if isinstance(self.threshold, bool) or not isinstance(self.threshold, int | float | np.floating):
             raise TypeError(f"threshold = {self.threshold!r}: must be a number between 0 and 1")
         if not 0 <= self.threshold <= 1:
@@ -222,6 +237,8 @@ class Job:
         """
         if self.dtype != params.dtype:
             raise ValueError(f"dtype = {self.dtype!r}: must be {params.dtype!r}, as the configuration has it")
+        if self.block != params.block:
+            raise ValueError(f"block = {self.block}: must be {params.block}, as the configuration has it")
         frames, height, width = params.grid_max
         for name, value, high in (("k", self.k, params.k_max), ("n", self.n, params.n_max),
                                   ("height", self.height, height), ("width", self.width, width),

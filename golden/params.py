@@ -8,18 +8,24 @@ the value, the rule and a value that works.  Reading TOML belongs to `gen/`; thi
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-__all__ = ["ConfigurationError", "ConfigurationTypeError", "Parameters", "Problem", "RULES", "configuration_hash",
-           "problems"]
+__all__ = ["BLOCK_LIMIT", "ConfigurationError", "ConfigurationTypeError", "Parameters", "Problem", "RULES",
+           "candidates_of", "configuration_hash", "problems"]
 
-CANDIDATES: dict[tuple[int, ...], int] = {(2, 2, 2): 7}
-"""Neighbours compared with the key, by block shape: every position of the window but the key's own."""
+BLOCK_LIMIT = 3
+"""Most positions of a block's side."""
 
 K_LIMIT = 131071
 """Longest sum of int8 products that int32 cannot overflow on: 131071 * (-128)**2 = 2**31 - 2**14."""
+
+
+def candidates_of(block: tuple[int, ...]) -> int:
+    """Neighbours compared with the key, by block shape: every position of the window but the key's own."""
+    return math.prod(block) - 1
 
 
 @dataclass(frozen=True)
@@ -258,7 +264,7 @@ class Parameters:
     @property
     def candidates(self) -> int:
         """Neighbours of a key in the window."""
-        return CANDIDATES[self.block]
+        return candidates_of(self.block)
 
     @property
     def element_bits(self) -> int:

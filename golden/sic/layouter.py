@@ -1,35 +1,45 @@
 # SPDX-License-Identifier: Apache-2.0
 """Layouter: positions -> where a vector is kept, and which earlier vectors its window shows.
 
-Twin of `hdl/sic/layouter.py`.
+Twin of `hdl/sic/layouter.py`.  A block (frames, rows, columns) is the shape of the window: 1 to 3 positions per side.
 """
 
+import itertools
 import math
 
 import numpy as np
 from numpy.typing import NDArray
 
-from focus_rtl.golden.job import Tile
+from focus_rtl.golden.job import BLOCK, Block, Tile
 
-__all__ = ["NEIGHBOURS", "bank", "inside", "neighbours", "offset", "windows"]
-
-NEIGHBOURS: tuple[tuple[int, int, int], ...] = (
-    (0, 0, 1), (0, 1, 0), (0, 1, 1), (1, 0, 0), (1, 0, 1), (1, 1, 0), (1, 1, 1))
-"""(df, dr, dc) of the seven candidates, in the order in which ties are decided; bit i of a mask enables number i."""
+__all__ = ["NEIGHBOURS", "bank", "inside", "neighbourhood", "neighbours", "offset", "windows"]
 
 Position = tuple[int, int, int]
 
 
-def bank(position: Position) -> int:
-    """Bank 0 .. 7 of (frame, row, column): by parity, so that any 2 x 2 x 2 window has one position in each."""
-    frame, row, column = position
-    return frame % 2 * 4 + row % 2 * 2 + column % 2
+def neighbourhood(block: Block = BLOCK) -> tuple[Position, ...]:
+    """(df, dr, dc) of a block's candidates, in the order in which ties are decided; bit i of a mask enables number i.
+
+    Every position of the window but the key's own, (0, 0, 0); the column changes fastest.
+    """
+    frames, rows, columns = block
+    return tuple(itertools.product(range(frames), range(rows), range(columns)))[1:]
 
 
-def offset(position: Position, width: int) -> int:
+NEIGHBOURS = neighbourhood()
+"""Of the 2 x 2 x 2 block: seven candidates."""
+
+
+def bank(position: Position, block: Block = BLOCK) -> int:
+    """Bank of (frame, row, column): by its remainders, so that any window of the block has one position in each."""
+    frame, row, column = (at % side for at, side in zip(position, block, strict=True))
+    return (frame * block[1] + row) * block[2] + column
+
+
+def offset(position: Position, width: int, block: Block = BLOCK) -> int:
     """Entry of (frame, row, column) within its bank, for a grid `width` columns wide."""
     _, row, column = position
-    return row // 2 * math.ceil(width / 2) + column // 2
+    return row // block[1] * math.ceil(width / block[2]) + column // block[2]
 
 
 def inside(position: Position, height: int, width: int) -> bool:
@@ -38,29 +48,36 @@ def inside(position: Position, height: int, width: int) -> bool:
     return frame >= 0 and 0 <= row < height and 0 <= column < width
 
 
-def neighbours(position: Position) -> tuple[Position, ...]:
-    """The seven positions that the one at (frame, row, column) is compared with, in order; some may be outside."""
+def neighbours(position: Position, block: Block = BLOCK) -> tuple[Position, ...]:
+    """The positions that the one at (frame, row, column) is compared with, in order; some may be outside."""
     frame, row, column = position
-    return tuple((frame - df, row - dr, column - dc) for df, dr, dc in NEIGHBOURS)
+    return tuple((frame - df, row - dr, column - dc) for df, dr, dc in neighbourhood(block))
 
 
-def windows(tile: Tile, height: int, width: int) -> NDArray[np.int32]:
-    """(m_t, 7) int32: for each token the tokens its candidates are, -1 where there is none to see.
+def windows(tile: Tile, height: int, width: int, block: Block = BLOCK) -> NDArray[np.int32]:
+    """(m_t, candidates) int32: for each token the tokens its candidates are, -1 where there is none to see.
 
     An entry shows exactly the position last written to it in this tile.  Tokens in ascending order therefore see all
-    their neighbours; of two tokens at one position the later is seen, and a frame hides the one two before it.
+    their neighbours; of two tokens at one position the later is seen, and a frame hides the one `block[0]` before it.
     Text, padding and positions outside the grid neither see nor are seen.
     """
-    found = np.full((tile.tokens, len(NEIGHBOURS)), -1, dtype=np.int32)
-    entries: dict[tuple[int, int], tuple[Position, int]] = {}
-    for token, (image, frame, row, column) in enumerate(tile.positions.tolist()):
-        place = (frame, row, column)
-        if not image or not inside(place, height, width):
-            continue
-        for number, other in enumerate(neighbours(place)):
-            if inside(other, height, width):
-                seen, index = entries.get((bank(other), offset(other, width)), (None, -1))
-                if seen == other:
-                    found[token, number] = index
-        entries[bank(place), offset(place, width)] = (place, token)
+    found = np.full((tile.tokens, len(neighbourhood(block))), -1, dtype=np.int32)
+    writers = np.flatnonzero(tile.image & (tile.places[:, 1] < height) & (tile.places[:, 2] < width))
+    places = tile.places[writers].astype(np.int64)
+
+    def moments(where: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Entry and writing token as one number: a write to the same entry, but earlier, is the next one below."""
+        entry = (where[:, 0] % block[0] * height + where[:, 1]) * width + where[:, 2]
+        return entry * tile.tokens + writers
+
+    history = np.sort(moments(places))
+    for number, step in enumerate(neighbourhood(block)):
+        other = places - step
+        wanted = moments(other)
+        before = np.searchsorted(history, wanted) - 1
+        last = history[before]
+        token = last % tile.tokens
+        seen = (other >= 0).all(axis=1) & (before >= 0) & (last // tile.tokens == wanted // tile.tokens)
+        seen &= tile.places[token, 0] == other[:, 0]
+        found[writers[seen], number] = token[seen]
     return found

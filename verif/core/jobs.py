@@ -94,19 +94,20 @@ def random_core_job(rng: Generator, params: Parameters, tokens: int = 40, slices
     k = _length(rng, v, min(params.k_max, slices * v))
     n = _length(rng, v, min(params.n_max, vectors * v))
     grid = random_grid(rng, params, tokens)
-    mask = ALL_CANDIDATES if rng.random() < 0.6 else int(rng.integers(0, ALL_CANDIDATES + 1))
+    mask = ALL_CANDIDATES if rng.random() < 0.6 else int(rng.integers(1 << params.candidates))
     threshold = float(rng.choice((0.0, 0.5, 0.7, 0.9, 1.0)))
     if dense is None:
         dense = bool(rng.random() < 1 / 6)
     job = Job(k, n, random_tiles(rng, params, grid), grid.height, grid.width, threshold, mask, dense,
-              params.dtype)
+              params.dtype, params.block)
     return core_job(rng, params, job, kind or str(rng.choice(("gather", "mixed", "gather", "runs"))))
 
 
 def hurried_job(rng: Generator, params: Parameters) -> CoreJob:
     """Tiles of one token and one column pass: the same accumulator is wanted again as soon as it can be (hazards)."""
     tiles = [Tile(np.zeros((1, 4), np.int32))] * 6
-    return core_job(rng, params, Job(min(4 * params.vector, params.k_max), 1, tiles, 1, 1, 0.5, dtype=params.dtype),
+    return core_job(rng, params, Job(min(4 * params.vector, params.k_max), 1, tiles, 1, 1, 0.5, dtype=params.dtype,
+                                         block=params.block),
                     "one")
 
 

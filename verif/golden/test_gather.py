@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Gather against the brute force on hostile tiles, its properties, and its corner cases by name."""
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
-from focus_rtl.golden.job import Grid, Job, Tile, tiles_of
+from focus_rtl.golden.job import ALL_CANDIDATES, Block, Grid, Job, Tile, tiles_of
 from focus_rtl.golden.numeric.dtypes import DTYPES, Bits
-from focus_rtl.golden.sic.gather import Gathered, gather
-from focus_rtl.golden.sic.layouter import NEIGHBOURS, bank, neighbours, offset, windows
+from focus_rtl.golden.params import candidates_of
+from focus_rtl.golden.sic.gather import REPRESENTATIVES, Gathered, gather, gather_slices
+from focus_rtl.golden.sic.layouter import NEIGHBOURS, bank, neighbourhood, neighbours, offset, windows
 from focus_rtl.golden.sic.matcher import decide
 from focus_rtl.verif.golden.cases import random_tile, rough_vectors
 from focus_rtl.verif.oracles import brute
@@ -18,17 +20,21 @@ from focus_rtl.verif.oracles import brute
 ONE, TWO, NAN, INF, MINUS_ZERO = 0x3C00, 0x4000, 0x7E01, 0x7C00, 0x8000
 EVENTS = {"text", "outside", "key nan", "key inf", "key zero", "unsound neighbour first", "unsound neighbour later",
           "negative", "tie", "no candidate", "match", "at threshold", "below threshold", "chain"}
+BLOCKS = tuple(itertools.product((1, 2, 3), repeat=3))
+"""Every legal block, from the key alone to 26 candidates."""
+
 EVENTS_OF = {"fp16": EVENTS, "bf16": EVENTS | {"q infinite"}, "int8": EVENTS - {"key nan", "key inf"}}
 
 
-def run(vectors: Bits, tile: Tile, job: Job) -> Gathered:
-    return gather(vectors, tile, job.height, job.width, job.t2, job.mask, job.dense, dtype=job.dtype)
+def run(vectors: Bits, tile: Tile, job: Job, representative: str = "first") -> Gathered:
+    return gather(vectors, tile, job.height, job.width, job.t2, job.mask, job.dense, None, job.dtype, job.block,
+                  representative)
 
 
-def agree(vectors: Bits, tile: Tile, job: Job) -> Counter[str]:
+def agree(vectors: Bits, tile: Tile, job: Job, representative: str = "first") -> Counter[str]:
     """Compare every word of one gather; returns what happened in it."""
-    got = run(vectors, tile, job)
-    want = brute.gather(vectors.tolist(), [tuple(place) for place in tile.positions.tolist()], job)
+    got = run(vectors, tile, job, representative)
+    want = brute.gather(vectors.tolist(), [tuple(place) for place in tile.positions.tolist()], job, representative)
     assert got.index_map.tolist() == want.index_map
     assert got.unique.tolist() == want.unique
     assert (got.zeros, got.matched, got.p) == (want.zeros, tile.tokens - len(want.unique), len(want.unique))
@@ -39,20 +45,21 @@ def agree(vectors: Bits, tile: Tile, job: Job) -> Counter[str]:
 def test_random_tiles_agree_with_the_brute_force(dtype: str) -> None:
     events: Counter[str] = Counter()
     words = 0
-    for seed in range(450):
+    for seed in range(2 * 9 * len(BLOCKS)):
         rng = np.random.default_rng(seed)
+        block, representative = BLOCKS[seed % len(BLOCKS)], REPRESENTATIVES[seed // len(BLOCKS) % 2]
         height, width = (int(side) for side in rng.integers(1, 5, 2))
         v, tokens = int(rng.choice((2, 3, 4, 6, 8, 16))), int(rng.integers(1, 40))
         tile = random_tile(rng, tokens, height, width)
         if seed % 2:
-            tile = tiles_of(Grid(3, height, width), 40)[0]
+            tile = tiles_of(Grid(4, height, width), 40)[0]
         threshold = float(rng.choice((0.0, 0.3, 0.5, 0.9, 0.999, 1.0)))
-        mask = 0x7F if rng.random() < 0.7 else int(rng.integers(0, 0x80))
-        job = Job(v, v, (tile,), height, width, threshold, mask, dtype=dtype)
-        events += agree(rough_vectors(rng, tile.tokens, v, dtype), tile, job)
+        mask = ALL_CANDIDATES if rng.random() < 0.7 else int(rng.integers(1 << candidates_of(block)))
+        job = Job(v, v, (tile,), height, width, threshold, mask, dtype=dtype, block=block)
+        events += agree(rough_vectors(rng, tile.tokens, v, dtype), tile, job, representative)
         words += tile.tokens
     print(f"{words} tokens compared, events {dict(sorted(events.items()))}")
-    assert words > 7500
+    assert words > 8000
     assert {name for name in EVENTS_OF[dtype] if not events[name]} == set()
 
 
@@ -156,23 +163,79 @@ def test_tiles_do_not_see_each_other() -> None:
         assert windows(tile, 1, 16)[0].tolist() == [-1] * 7
 
 
-@pytest.mark.parametrize("number", range(7))
-def test_each_candidate_and_its_mask_bit(number: int) -> None:
-    df, dr, dc = NEIGHBOURS[number]
+@pytest.mark.parametrize(("block", "number"), [(block, number) for block in ((2, 2, 2), (3, 3, 3), (1, 3, 2))
+                                              for number in range(candidates_of(block))])
+def test_each_candidate_and_its_mask_bit(block: Block, number: int) -> None:
+    df, dr, dc = neighbourhood(block)[number]
     tile = Tile(np.array([(1, 5 - df, 2 - dr, 2 - dc), (1, 5, 2, 2)]))
     vectors = np.full((2, 4), ONE, dtype=np.uint16)
     t2 = Job(4, 4, (tile,), 4, 4, 0.9).t2
-    assert [gather(vectors, tile, 4, 4, t2, 1 << bit).p for bit in range(7)] == [1 if bit == number else 2
-                                                                               for bit in range(7)]
-    assert neighbours((5, 2, 2))[number] == (5 - df, 2 - dr, 2 - dc)
-    assert decide(vectors, windows(tile, 4, 4), t2, 0x7F).best.tolist() == [-1, number]
+    for bit in range(candidates_of(block)):
+        assert gather(vectors, tile, 4, 4, t2, 1 << bit, block=block).p == (1 if bit == number else 2)
+    assert neighbours((5, 2, 2), block)[number] == (5 - df, 2 - dr, 2 - dc)
+    assert decide(vectors, windows(tile, 4, 4, block), t2, ALL_CANDIDATES).best.tolist() == [-1, number]
 
 
-def test_a_window_has_a_position_in_every_bank() -> None:
+def test_the_order_of_the_candidates() -> None:
+    assert NEIGHBOURS == ((0, 0, 1), (0, 1, 0), (0, 1, 1), (1, 0, 0), (1, 0, 1), (1, 1, 0), (1, 1, 1))
+    assert neighbourhood((1, 1, 1)) == ()
+    assert neighbourhood((1, 2, 3)) == ((0, 0, 1), (0, 0, 2), (0, 1, 0), (0, 1, 1), (0, 1, 2))
+    assert neighbourhood((3, 1, 1)) == ((1, 0, 0), (2, 0, 0))
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_window_has_a_position_in_every_bank(block: Block) -> None:
+    size = candidates_of(block) + 1
     for height, width in ((4, 4), (3, 5), (1, 7)):
-        places = [(f, r, c) for f in (0, 1) for r in range(height) for c in range(width)]
-        assert len({(bank(place), offset(place, width)) for place in places}) == len(places)
-        assert all({bank(place), *map(bank, neighbours(place))} == set(range(8)) for place in places)
+        places = [(f, r, c) for f in range(block[0]) for r in range(height) for c in range(width)]
+        assert len({(bank(place, block), offset(place, width, block)) for place in places}) == len(places)
+        for place in places:
+            assert {bank(each, block) for each in (place, *neighbours(place, block))} == set(range(size))
+
+
+def test_a_deeper_block_remembers_more_frames() -> None:
+    tile = Tile(np.array([(1, 0, 0, 0), (1, 2, 0, 0), (1, 1, 0, 0), (1, 0, 0, 1)]))
+    assert windows(tile, 1, 2, (3, 1, 2))[:, neighbourhood((3, 1, 2)).index((0, 0, 1))].tolist() == [-1, -1, -1, 0]
+    assert windows(tile, 1, 2, (3, 1, 2))[1, neighbourhood((3, 1, 2)).index((2, 0, 0))] == 0
+    assert windows(tile, 1, 2, (1, 1, 2)).tolist() == [[-1]] * 4  # one frame's entries: frame 1 hides frame 0
+
+
+def test_mean_of_a_group() -> None:
+    # 2048 + 1 + 1 + ... in binary32, then a third of it in binary16; a group of one passes through the arithmetic.
+    vectors = np.array([[0x6800, ONE], [0x6800, ONE], [0x6801, ONE], [MINUS_ZERO, 0x7C01]], np.uint16)
+    got = gather(vectors, line(4), 1, 4, 0x3F4F5C28, representative="mean")
+    assert got.index_map.tolist() == [0, 0, 0, 1] and got.matched == 2
+    assert got.unique.tolist() == [[brute.half_bits(brute.multiply(6146.0, brute.single(0x3EAAAAAB))), ONE],
+                                   [0x0000, 0x7E00]]
+    dense = gather(vectors, line(4), 1, 4, 0x3F4F5C28, dense=True, representative="mean")
+    assert np.array_equal(dense.unique, vectors)  # nothing is replaced, so nothing is computed
+    with pytest.raises(ValueError, match="representative = 'last': must be one of 'first', 'mean'"):
+        gather(vectors, line(4), 1, 4, 0, representative="last")
+
+
+def test_mean_is_summed_in_token_order() -> None:
+    # 1024 swallows 2**-14 if it comes before -1024 does.
+    for middle, wanted in (([0x0400, 0xE400], 0x0000), ([0xE400, 0x0400], 0x0155)):
+        vectors = np.array([[0x7753, 0x6400]] + [[0x7753, last] for last in middle], np.uint16)
+        got = gather(vectors, line(3), 1, 4, 0x3F4F5C28, representative="mean")
+        assert got.unique.tolist() == [[0x7753, wanted]]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("representative", REPRESENTATIVES)
+def test_slices_of_a_tile_are_decided_each_by_itself(representative: str, dtype: str) -> None:
+    # More tokens and more slices than are worked on at once: where the blocks meet must not show.
+    rng = np.random.default_rng(31)
+    tile = tiles_of(Grid(4, 6, 7), 150)[0]
+    vectors = np.stack([rough_vectors(rng, tile.tokens, 6, dtype) for _ in range(19)], axis=1)
+    job = Job(6, 6, (tile,), 6, 7, 0.8, dtype=dtype)
+    whole = gather_slices(vectors, windows(tile, 6, 7), job.t2, dtype=dtype, representative=representative)
+    assert len(whole) == 19 and 19 < sum(part.p for part in whole) < 19 * tile.tokens
+    for number, part in enumerate(whole):
+        alone = run(vectors[:, number], tile, job, representative)
+        assert np.array_equal(part.index_map, alone.index_map) and np.array_equal(part.unique, alone.unique)
+        assert np.array_equal(part.best_similarity, alone.best_similarity, equal_nan=True)
+        assert (part.zeros, part.matched, part.p) == (alone.zeros, alone.matched, alone.p)
 
 
 def test_similarity_is_the_cosine() -> None:

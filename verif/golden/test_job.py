@@ -97,6 +97,10 @@ def test_spans_cover_the_rows() -> None:
     ("threshold", float("nan"), ValueError, "threshold = nan: must be between 0 and 1"),
     ("threshold", "0.9", TypeError, "threshold = '0.9': must be a number"),
     ("mask", 128, ValueError, "mask = 128: must be between 0 and 127"),
+    ("block", (2, 2, 4), ValueError, "side of the block = 4: must be between 1 and 3"),
+    ("block", (2, 0, 2), ValueError, "side of the block = 0: must be between 1 and 3"),
+    ("block", (2, 2), TypeError, "must be a tuple of three whole numbers"),
+    ("block", [2, 2, 2], TypeError, "must be a tuple of three whole numbers"),
     ("dense", 1, TypeError, "dense = 1: must be True or False"),
     ("dtype", "fp8", ValueError, "dtype = 'fp8': must be one of 'fp16', 'bf16', 'int8'"),
     ("tiles", (), ValueError, "must hold at least one tile"),
@@ -122,6 +126,15 @@ def test_check_refuses_what_does_not_fit(changed: dict[str, Any], message: str) 
     assert fitting.check(make_params()) is fitting
     with pytest.raises(ValueError, match=message):
         fitting.check(make_params(**changed))
+
+
+def test_a_mask_has_a_bit_for_every_candidate_of_the_block() -> None:
+    assert job().mask == 0x7F and job(block=(1, 1, 1)).mask == 0 and job(block=(3, 3, 3)).mask == (1 << 26) - 1
+    assert job(block=(1, 2, 2), mask=7).mask == 7
+    with pytest.raises(ValueError, match="mask = 8: must be between 0 and 7"):
+        job(block=(1, 2, 2), mask=8)
+    with pytest.raises(ValueError, match=r"block = \(1, 2, 2\): must be \(2, 2, 2\), as the configuration has it"):
+        job(block=(1, 2, 2)).check(make_params())
 
 
 def test_positions_outside_the_grid_must_still_fit_their_field() -> None:

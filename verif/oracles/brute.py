@@ -15,12 +15,12 @@ from focus_rtl.golden.job import Job
 from focus_rtl.golden.params import Parameters
 
 __all__ = ["Concentrated", "add", "bfloat_bits", "dot", "gather", "half", "half_bits", "is_zero", "layer", "leave",
-           "multiply", "number", "psum", "requantise", "single", "single_bits", "squared_threshold", "total", "word"]
+           "mean", "multiply", "number", "psum", "requantise", "single", "single_bits", "squared_threshold", "total",
+           "word"]
 
 Matrix = Sequence[Sequence[int]]
 Place = tuple[int, int, int, int]
 
-ORDER = ((0, 0, 1), (0, 1, 0), (0, 1, 1), (1, 0, 0), (1, 0, 1), (1, 1, 0), (1, 1, 1))
 LEAST = -149
 """Every finite binary16, bfloat16 or binary32 number is a whole number of 2**LEAST."""
 
@@ -211,15 +211,22 @@ class Concentrated:
     events: Counter[str]
 
 
-def _seen(places: Sequence[Place], key: int, step: tuple[int, int, int], height: int, width: int) -> int | None:
+def _steps(block: Sequence[int]) -> list[tuple[int, int, int]]:
+    """How far back the candidates lie, in their order: by frames, then rows, then columns; the key itself left out."""
+    return [(df, dr, dc) for df in range(block[0]) for dr in range(block[1]) for dc in range(block[2])
+            if df or dr or dc]
+
+
+def _seen(places: Sequence[Place], key: int, step: tuple[int, int, int], job: Job) -> int | None:
     """The token that the key sees at its place minus `step`: the last one written there, if it is the right frame."""
     _, frame, row, column = places[key]
+    height, width, frames = job.height, job.width, job.block[0]
     f, r, c = frame - step[0], row - step[1], column - step[2]
     if f < 0 or not (0 <= r < height and 0 <= c < width):
         return None
     for token in range(key - 1, -1, -1):
         image, other_frame, other_row, other_column = places[token]
-        if image and (other_row, other_column) == (r, c) and other_frame % 2 == f % 2:
+        if image and (other_row, other_column) == (r, c) and other_frame % frames == f % frames:
             return token if other_frame == f else None
     return None
 
@@ -252,8 +259,8 @@ def _partner(vectors: Matrix, places: Sequence[Place], key: int, job: Job, t2: f
         events["key nan" if math.isnan(norms[key]) else "key inf" if norms[key] else "key zero"] += 1
         return None
     best: tuple[float, int] | None = None
-    for number, step in enumerate(ORDER):
-        token = _seen(places, key, step, job.height, job.width) if job.mask >> number & 1 else None
+    for number, step in enumerate(_steps(job.block)):
+        token = _seen(places, key, step, job) if job.mask >> number & 1 else None
         if token is None:
             continue
         if not 0 < norms[token] < math.inf:
@@ -275,7 +282,25 @@ def _partner(vectors: Matrix, places: Sequence[Place], key: int, job: Job, t2: f
     return best[1] if order > 0 else None
 
 
-def gather(vectors: Matrix, places: Sequence[Place], job: Job) -> Concentrated:
+def _reciprocal(count: int) -> float:
+    """1 / count in binary32: the digits beyond the 80th of the quotient matter only in being there."""
+    whole, rest = divmod(1 << 80, count)
+    return _rounded(2 * whole + (rest > 0), -81, 24, LEAST, 128)
+
+
+def mean(group: Matrix, dtype: str) -> list[int]:
+    """The elementwise mean of a group in token order: a sum from +0, times the reciprocal of the count."""
+    result = []
+    for lane in range(len(group[0])):
+        acc = 0.0
+        for vector in group:
+            acc = total(acc, number(vector[lane], dtype), dtype)
+        result.append(leave(acc, dtype, _reciprocal(len(group))) if dtype == "int8"
+                      else leave(multiply(acc, _reciprocal(len(group))), dtype))
+    return result
+
+
+def gather(vectors: Matrix, places: Sequence[Place], job: Job, representative: str = "first") -> Concentrated:
     """Concentrate one vector per token; `places` holds (image, frame, row, column)."""
     events: Counter[str] = Counter()
     zeros = sum(all(is_zero(x, job.dtype) for x in vector) for vector in vectors)
@@ -295,6 +320,10 @@ def gather(vectors: Matrix, places: Sequence[Place], job: Job) -> Concentrated:
         else:
             index_map.append(index_map[partner])
     events["chain"] += sum(links >= 3 for links in depth)
+    if representative == "mean":
+        groups = [[vector for vector, index in zip(vectors, index_map, strict=True) if index == group]
+                  for group in range(len(unique))]
+        unique = [mean(group, job.dtype) for group in groups]
     return Concentrated(unique, index_map, zeros, events)
 
 
@@ -317,6 +346,6 @@ def layer(params: Parameters, job: Job, slices: Sequence[Sequence[tuple[Matrix, 
                     acc[token] = total(acc[token], sums[index] if index < len(sums) else sums[0], dtype)
             for token, value in enumerate(acc):
                 outputs[token][column] = leave(value, dtype, None if scales is None else scales[column])
-        result.append([gather([line[n:n + v] for line in outputs], places, job)
+        result.append([gather([line[n:n + v] for line in outputs], places, job, params.representative)
                        for n in range(0, len(outputs[0]), v)])
     return result

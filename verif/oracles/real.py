@@ -19,8 +19,6 @@ __all__ = ["Judged", "band", "gemm_bound", "index_map", "judge", "numbers", "req
 UNIT = 2.0 ** -24
 """Relative rounding error of binary32."""
 
-ORDER = ((0, 0, 1), (0, 1, 0), (0, 1, 1), (1, 0, 0), (1, 0, 1), (1, 1, 0), (1, 1, 1))
-
 Floats = NDArray[np.float64]
 
 
@@ -90,15 +88,16 @@ def _cosine(a: Floats, b: Floats) -> float:
 
 
 def judge(vectors: Floats, positions: NDArray[np.int32], height: int, width: int, threshold: float,
-          mask: int = 0x7F, dtype: str = "fp16") -> Judged:
+          mask: int = -1, dtype: str = "fp16", block: tuple[int, int, int] = (2, 2, 2)) -> Judged:
     """Decide every token of a tile whose positions are in order, each at most once; (m, V) float64, all finite."""
+    steps = [step for step in np.ndindex(block) if any(step)]
     near = band(vectors.shape[1], dtype)
     where: dict[tuple[int, int, int], int] = {}
     neighbour, close = [], []
     for token, (image, frame, row, column) in enumerate(positions.tolist()):
         found: list[tuple[float, int]] = []
         if image and row < height and column < width:
-            for number, (df, dr, dc) in enumerate(ORDER):
+            for number, (df, dr, dc) in enumerate(steps):
                 other = where.get((frame - df, row - dr, column - dc))
                 cosine = math.nan if other is None else _cosine(vectors[token], vectors[other])
                 if other is not None and not math.isnan(cosine) and mask >> number & 1:
