@@ -5,6 +5,7 @@ Elements are raw bits, `uint16` for fp16 and bf16, `uint8` (two's complement) fo
 are raw `uint32`, binary32 or int32 (two's complement).  Everything is elementwise and broadcasts.
 """
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -37,9 +38,16 @@ def check_bits(name: str, matrix: Bits, dtype: str, shape: tuple[int, ...] | Non
         raise ValueError(f"{name} of shape {matrix.shape}: must be {shape}")
 
 
+@functools.cache
+def _every_operand(dtype: str) -> NDArray[Any]:
+    """(2**bits,) what each element stands for: looked up, an array of them is widened several times as fast."""
+    every = np.arange(1 << element(dtype).bits, dtype=element(dtype).storage)
+    return element(dtype).widen(every).view(np.int32 if dtype == "int8" else np.float32)
+
+
 def operands(bits: Bits, dtype: str) -> NDArray[Any]:
-    """Elements as the numbers that are multiplied, float32 or, for int8, int32; exact."""
-    return element(dtype).widen(bits).view(np.int32 if dtype == "int8" else np.float32)
+    """Elements as the numbers that are multiplied, float32 or, for int8, int32; exact, and NaN is the canonical one."""
+    return np.asarray(np.take(_every_operand(dtype), bits))
 
 
 def raw(total: NDArray[Any]) -> Bits32:

@@ -17,7 +17,7 @@ __all__ = ["Decisions", "decide", "dot", "norms"]
 Numbers = NDArray[Any]
 """Products, dots: float32 or int32.  Norms, squared dots, and products of two of them: float64 or int64, exact."""
 
-_SLICES, _TOKENS = 16, 64
+_SLICES, _TOKENS = 32, 256
 """Vectors worked on at once, so that their lanes stay in a cache; elementwise, hence without effect on the bits."""
 
 
@@ -29,14 +29,14 @@ def _halves(size: int) -> list[int]:
     return order
 
 
-def _lanes(numbers: Numbers) -> Numbers:
-    """(..., V) -> (size, ...): lanes first, in the order of `_halves`, +0 in those that fill V up to a power of two."""
-    v = numbers.shape[-1]
-    lanes = np.zeros((1 << (v - 1).bit_length(), *numbers.shape[:-1]), dtype=numbers.dtype)
+def _lanes(bits: Bits, dtype: str) -> Numbers:
+    """(..., V) elements -> (size, ...) numbers: lanes first, in the order of `_halves`, V filled up with +0."""
+    v = bits.shape[-1]
+    lanes = np.zeros((1 << (v - 1).bit_length(), *bits.shape[:-1]), dtype=bits.dtype)
     for place, lane in enumerate(_halves(len(lanes))):
         if lane < v:
-            lanes[place] = numbers[..., lane]
-    return lanes
+            lanes[place] = bits[..., lane]
+    return operands(lanes, dtype)
 
 
 def _tree(lanes: Numbers) -> Numbers:
@@ -55,7 +55,7 @@ def dot(a: Bits, b: Bits, dtype: str = "fp16") -> NDArray[np.uint32]:
     through the rest of its tree, so making it canonical at the end is the same as making it so after each sum.
     """
     with np.errstate(all="ignore"):
-        return raw(_tree(_lanes(operands(a, dtype) * operands(b, dtype))))
+        return raw(_tree(_lanes(a, dtype) * _lanes(b, dtype)))
 
 
 def norms(vectors: Bits, dtype: str = "fp16") -> NDArray[np.uint32]:
@@ -163,7 +163,7 @@ def decide(vectors: Bits, window: NDArray[np.int32], t2: int, mask: int, dtype: 
     with np.errstate(all="ignore"):
         for first in range(0, flat.shape[1], _SLICES):
             part = slice(first, first + _SLICES)
-            lanes = _lanes(operands(flat[:, part], dtype))
+            lanes = _lanes(flat[:, part], dtype)
             norm, sound = _norms(rules, lanes)
             for start in range(0, m, _TOKENS):
                 rows = slice(start, start + _TOKENS)
@@ -187,8 +187,8 @@ def _search(rules: _Binary32 | _Integer, lanes: Numbers, norm: Numbers, sound: N
         token = window[rows, number, None]
         if not mask >> number & 1 or (token < 0).all():
             continue
-        other = token[:, 0].clip(0)
-        np.take(lanes, other, axis=1, out=products, mode="clip")
+        other = np.maximum(token[:, 0], 0)
+        lanes.take(other, axis=1, out=products, mode="clip")
         d = _tree(np.multiply(products, key, out=products))
         best.challenge(number, token, key_sound & sound[other] & (token >= 0), rules.square(d), norm[other])
     return best

@@ -226,11 +226,13 @@ def test_mean_is_summed_in_token_order() -> None:
 def test_slices_of_a_tile_are_decided_each_by_itself(representative: str, dtype: str) -> None:
     # More tokens and more slices than are worked on at once: where the blocks meet must not show.
     rng = np.random.default_rng(31)
-    tile = tiles_of(Grid(4, 6, 7), 150)[0]
-    vectors = np.stack([rough_vectors(rng, tile.tokens, 6, dtype) for _ in range(19)], axis=1)
+    tile = tiles_of(Grid(7, 6, 7), 300)[0]
+    rough = rough_vectors(rng, tile.tokens, 6, dtype)
+    vectors = np.stack([np.roll(rough, number, axis=0) for number in range(35)], axis=1)
     job = Job(6, 6, (tile,), 6, 7, 0.8, dtype=dtype)
     whole = gather_slices(vectors, windows(tile, 6, 7), job.t2, dtype=dtype, representative=representative)
-    assert len(whole) == 19 and 19 < sum(part.p for part in whole) < 19 * tile.tokens
+    assert len(whole) == 35 and 35 < sum(part.p for part in whole) < 35 * tile.tokens
+    assert len({part.index_map.tobytes() for part in whole}) > 30
     for number, part in enumerate(whole):
         alone = run(vectors[:, number], tile, job, representative)
         assert np.array_equal(part.index_map, alone.index_map) and np.array_equal(part.unique, alone.unique)
