@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from focus_rtl.golden.array.systolic import psums
 from focus_rtl.golden.job import Counts, Job, Tile
+from focus_rtl.golden.layer import gather_tile
 from focus_rtl.golden.numeric.dtypes import Bits, check_bits
 from focus_rtl.golden.params import Parameters
-from focus_rtl.golden.sic.gather import Gathered, gather_slices
-from focus_rtl.golden.sic.layouter import windows
+from focus_rtl.golden.sic.gather import Gathered
 from focus_rtl.golden.sic.scatter import leave, scatter
 
 __all__ = ["Expected", "Slice", "concentrate", "dense_slices", "expected_counts", "next_slices", "output_counts",
@@ -84,16 +84,6 @@ def _accumulate(tile: Tile, job: Job, row: Sequence[Slice], weights: Bits) -> ND
     return acc
 
 
-def _gather_tile(params: Parameters, job: Job, tile: Tile, matrix: Bits) -> list[Gathered]:
-    """(m_t, any) bits of elements -> each of its V-element vectors, padded with +0, concentrated."""
-    v = params.vector
-    count = math.ceil(matrix.shape[1] / v)
-    whole = _padded(matrix, tile.tokens, count * v)
-    window = windows(tile, job.height, job.width, job.block)
-    return gather_slices(whole.reshape(tile.tokens, count, v), window, job.t2, job.mask, job.dense, job.dtype,
-                         params.representative)
-
-
 def run_layer(params: Parameters, job: Job, slices: Slices, weights: Bits,
               scales: NDArray[np.float32] | None = None) -> Result:
     """One layer: every tile, every output vector.
@@ -117,14 +107,15 @@ def run_layer(params: Parameters, job: Job, slices: Slices, weights: Bits,
     check_bits("weights", weights, job.dtype, (job.k, job.n))
     _check_slices(job, counts, params.m_tile, slices)
     padded = _padded(weights, counts.slices * params.vector, job.n)
-    return [_gather_tile(params, job, tile, leave(_accumulate(tile, job, row, padded), job.dtype, scales))
+    return [gather_tile(leave(_accumulate(tile, job, row, padded), job.dtype, scales), tile, job, params.vector,
+                        params.representative)
             for tile, row in zip(job.tiles, slices, strict=True)]
 
 
 def concentrate(tokens: Bits, job: Job, params: Parameters) -> Result:
     """Gather applied to raw tokens (M, K): the first layer's input, once `next_slices` has made slices of it."""
     check_bits("tokens", tokens, job.dtype, (job.tokens, job.k))
-    return [_gather_tile(params, job, tile, tokens[rows]) for tile, rows in job.spans()]
+    return [gather_tile(tokens[rows], tile, job, params.vector, params.representative) for tile, rows in job.spans()]
 
 
 def dense_slices(tokens: Bits, job: Job, vector: int) -> list[list[Slice]]:

@@ -43,20 +43,41 @@ def field_limit(size: int) -> int:
 
 @dataclass(frozen=True)
 class Grid:
-    """A video as patches: `frames` x `height` x `width` image tokens, in that order, column fastest."""
+    """A video as patches: `frames` x `height` x `width` image tokens, in that order, column fastest.
+
+    row_stride, frame_stride : tokens from one row, and one frame, to the next, where separators stand between them: a
+        row's behind its last column, a frame's behind its last row.  0: as many as it takes, without any.
+    """
 
     frames: int
     height: int
     width: int
+    row_stride: int = 0
+    frame_stride: int = 0
 
     def __post_init__(self) -> None:
         for name in ("frames", "height", "width"):
             _whole(name, getattr(self, name), 1, 1 << 20)
+        self._stride("row_stride", self.width)
+        self._stride("frame_stride", self.height * self.row_stride)
+
+    def _stride(self, name: str, least: int) -> None:
+        if getattr(self, name) == 0:
+            object.__setattr__(self, name, least)
+        _whole(name, getattr(self, name), least, 1 << 20)
 
     @property
     def tokens(self) -> int:
-        """Image tokens of the video."""
-        return self.frames * self.height * self.width
+        """Tokens of the video, separators included."""
+        return self.frames * self.frame_stride
+
+    @property
+    def positions(self) -> Positions:
+        """(tokens, 4) int32, positions as a tile has them; a separator's row is `height` or its column is `width`."""
+        frame, place = np.divmod(np.arange(self.tokens), self.frame_stride)
+        row, column = np.divmod(place, self.row_stride)
+        return np.stack((np.ones_like(frame), frame, row.clip(max=self.height), column.clip(max=self.width)),
+                        axis=1).astype(np.int32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -258,9 +279,9 @@ def _cut(positions: Positions, m_tile: int) -> list[Tile]:
 
 
 def tiles_of(grid: Grid, m_tile: int, retained: ArrayLike | None = None, text_tokens: int = 0) -> tuple[Tile, ...]:
-    """Tiles of a video in token order: image tokens first, then text in tiles of its own.
+    """Tiles of a video in token order: image tokens and separators first, then text in tiles of its own.
 
-    retained : bool, `grid.tokens` of them in any shape; image tokens that are still there (None: all of them).
+    retained : bool, `grid.tokens` of them in any shape; tokens of the video that are still there (None: all of them).
     text_tokens : number of text tokens behind the image.
 
     Raises
@@ -274,8 +295,7 @@ def tiles_of(grid: Grid, m_tile: int, retained: ArrayLike | None = None, text_to
         raise TypeError(f"retained of dtype {kept.dtype}: must be bool")
     if kept.shape != (grid.tokens,):
         raise ValueError(f"retained has {kept.size} entries: must have {grid.tokens}, one per token of the grid")
-    frame, row, column = (axis.reshape(-1) for axis in np.indices((grid.frames, grid.height, grid.width)))
-    image = np.stack((np.ones_like(frame), frame, row, column), axis=1).astype(np.int32)[kept]
+    image = grid.positions[kept]
     text = np.zeros((text_tokens, 4), dtype=np.int32)
     tiles = _cut(image, m_tile) + _cut(text, m_tile)
     if not tiles:

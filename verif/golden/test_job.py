@@ -24,6 +24,22 @@ def test_tiles_hold_tokens_in_order() -> None:
     assert everything == [[1, f, r, c] for f in range(2) for r in range(3) for c in range(4)]
 
 
+def test_separators_stand_outside_the_grid() -> None:
+    grid = Grid(2, 2, 3, row_stride=5, frame_stride=11)
+    assert grid.tokens == 22 and Grid(2, 3, 4).tokens == 24 and Grid(2, 2, 3, 4) == Grid(2, 2, 3, 4, 8)
+    frame, = (part.positions.tolist() for part in tiles_of(Grid(1, 2, 3, 5, 11), 16))
+    assert frame == [[1, 0, 0, 0], [1, 0, 0, 1], [1, 0, 0, 2], [1, 0, 0, 3], [1, 0, 0, 3],
+                     [1, 0, 1, 0], [1, 0, 1, 1], [1, 0, 1, 2], [1, 0, 1, 3], [1, 0, 1, 3], [1, 0, 2, 0]]
+    assert (grid.positions[11:] - grid.positions[:11] == [0, 1, 0, 0]).all()
+    kept = np.arange(22) % 5 == 0
+    assert np.array_equal(tiles_of(grid, 16, kept)[0].positions, grid.positions[kept])
+    for strides, message in (((2, 0), "row_stride = 2: must be between 3"),
+                             ((4, 7), "frame_stride = 7: must be between 8"),
+                             ((-1, 0), "row_stride = -1")):
+        with pytest.raises(ValueError, match=message):
+            Grid(2, 2, 3, *strides)
+
+
 def test_text_has_tiles_of_its_own() -> None:
     tiles = tiles_of(Grid(2, 3, 4), 16, text_tokens=18)
     assert [tile.tokens for tile in tiles] == [16, 8, 16, 2]
