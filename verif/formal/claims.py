@@ -2,7 +2,6 @@
 """What is proved: each claim in SMT-LIB over the ports of a unit, its cover, and the unit with a fault in it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import SimpleNamespace
 
 from amaranth import Cat, Const, Module, Mux, Value
@@ -13,32 +12,15 @@ from focus_rtl.hdl.numeric.multiply_add import MultiplyAdd
 from focus_rtl.hdl.numeric.narrow import Narrow
 from focus_rtl.hdl.numeric.widen import Widen
 from focus_rtl.hdl.unit import Unit
+from focus_rtl.verif.formal.comparisons import COMPARISONS, ForgetsLost
+from focus_rtl.verif.formal.smt import Claim, port
 
-__all__ = ["CLAIMS", "REDUCED", "Claim"]
+__all__ = ["CLAIMS", "REDUCED"]
 
 REDUCED = Layout(3, 2)
-"""The comparison's proof is on this format: three exponent bits, two fraction bits.  The unit is the same code."""
-
-
-@dataclass(frozen=True)
-class Claim:
-    """words : what is claimed.  unit, mutant : how to make them.  variables, holds, cover : SMT-LIB; `holds` is proved
-    for all values of the variables, `cover` must be possible.
-    """
-
-    words: str
-    unit: Callable[[], Unit]
-    mutant: Callable[[], Unit]
-    variables: str
-    holds: str
-    cover: str
-
+"""Three exponent bits, two fraction bits: the comparison's proof on this format needs no argument in between."""
 
 # --- conversions, against the theory of floating point ---
-
-
-def _port(name: str, state: str = "s") -> str:
-    return f"(|unit_n {name}| {state})"
 
 
 def _float(layout: Layout, bits: str) -> str:
@@ -46,16 +28,16 @@ def _float(layout: Layout, bits: str) -> str:
 
 
 def _convert(source: Layout, target: Layout, cover: str, unit: Callable[[], Unit], mutant: Callable[[], Unit]) -> Claim:
-    number = _float(source, _port("a"))
+    number = _float(source, port("a"))
     rounded = f"((_ to_fp {target.exponents} {target.significands}) RNE {number})"
     nan = f"(_ bv{target.nan} {target.bits})"
-    holds = f"(ite (fp.isNaN {number}) (= {_port('o')} {nan}) (= {_float(target, _port('o'))} {rounded}))"
+    holds = f"(ite (fp.isNaN {number}) (= {port('o')} {nan}) (= {_float(target, port('o'))} {rounded}))"
     return Claim(f"{source.bits} bits, {source.exponents} of exponent, to {target.bits}, {target.exponents}: "
-                 "fp.to_fp RNE, every NaN canonical", unit, mutant, "(declare-fun s () |unit_s|)\n", holds, cover)
+                 "fp.to_fp RNE, every NaN canonical", holds, cover, unit=unit, mutant=mutant)
 
 
-def _is(kind: str, layout: Layout, port: str) -> str:
-    return f"(fp.is{kind} {_float(layout, _port(port))})"
+def _is(kind: str, layout: Layout, name: str) -> str:
+    return f"(fp.is{kind} {_float(layout, port(name))})"
 
 
 class _WidenForgetsZeros(Widen):
@@ -87,7 +69,7 @@ class _NarrowTiesUp(Narrow):
 
 # --- int8 ---
 
-_PRODUCT = f"(bvmul ((_ sign_extend 24) {_port('a')}) ((_ sign_extend 24) {_port('b')}))"
+_PRODUCT = f"(bvmul ((_ sign_extend 24) {port('a')}) ((_ sign_extend 24) {port('b')}))"
 
 
 class _Unsigned(MultiplyAdd):
@@ -99,14 +81,7 @@ class _Unsigned(MultiplyAdd):
         return m
 
 
-# --- the comparison: q_i beats q_j iff q_i * n_j > q_j * n_i, a strict weak order ---
-
-
-class _ForgetsLost(ProductGreater):
-    """What is shifted out of the lower product is forgotten."""
-
-    def _align(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
-        return super()._align(m, s) | {"lost": Const(0, 1)}
+# --- the comparison in one piece, reduced: q_i beats q_j iff q_i * n_j > q_j * n_i, a strict weak order ---
 
 
 _BITS = REDUCED.bits
@@ -115,7 +90,7 @@ _BITS = REDUCED.bits
 def _contest(state: str, i: int, j: int) -> str:
     """The state's inputs are those of candidate i against j."""
     wires = {"a": f"q{i}", "b": f"n{j}", "c": f"q{j}", "d": f"n{i}"}
-    return "(and " + " ".join(f"(= {_port(port, state)} {name})" for port, name in wires.items()) + ")"
+    return "(and " + " ".join(f"(= {port(end, state)} {name})" for end, name in wires.items()) + ")"
 
 
 _PAIRS = {"s12": (1, 2), "s21": (2, 1), "s23": (2, 3), "s13": (1, 3), "s11": (1, 1)}
@@ -128,7 +103,7 @@ _STATES = "".join(f"(declare-fun {state} () |unit_s|)(assert {_contest(state, *p
 
 
 def _beats(state: str) -> str:
-    return _port("o", state)  # a port of one bit is a Bool
+    return port("o", state)  # a port of one bit is a Bool
 
 
 _STRICT_WEAK = (f"(and (not {_beats('s11')}) (not (and {_beats('s12')} {_beats('s21')})) "
@@ -148,13 +123,14 @@ CLAIMS: dict[str, Claim] = {
     "narrow_bf16": _convert(BINARY32, BFLOAT16,
                             f"(and {_is('Normal', BINARY32, 'a')} {_is('Infinite', BFLOAT16, 'o')})",
                             lambda: Narrow(0, "bf16"), lambda: _NarrowTiesUp(0, "bf16")),
-    "mac_int8": Claim("int8: o = c + a * b modulo 2**32, two's complement", lambda: MultiplyAdd(0, "int8"),
-                      lambda: _Unsigned(0, "int8"), "(declare-fun s () |unit_s|)\n",
-                      f"(= {_port('o')} (bvadd {_port('c')} {_PRODUCT}))",
-                      f"(and (= {_port('a')} #x80) (= {_port('b')} #x80) (bvslt {_port('o')} {_port('c')}))"),
+    "mac_int8": Claim("int8: o = c + a * b modulo 2**32, two's complement",
+                      f"(= {port('o')} (bvadd {port('c')} {_PRODUCT}))",
+                      f"(and (= {port('a')} #x80) (= {port('b')} #x80) (bvslt {port('o')} {port('c')}))",
+                      unit=lambda: MultiplyAdd(0, "int8"), mutant=lambda: _Unsigned(0, "int8")),
     "comparison": Claim(f"ProductGreater on {REDUCED.exponents} exponent and {REDUCED.fractions} fraction bits: "
                         "irreflexive, asymmetric, negatively transitive, so `not greater` is a total preorder",
-                        lambda: ProductGreater(0, REDUCED), lambda: _ForgetsLost(0, REDUCED), _CANDIDATES + _STATES,
                         _STRICT_WEAK,
-                        f"(and {_beats('s12')} {_beats('s23')} {_beats('s13')} (not (= q1 q2)) (not (= n1 n2)))"),
+                        f"(and {_beats('s12')} {_beats('s23')} {_beats('s13')} (not (= q1 q2)) (not (= n1 n2)))",
+                        _CANDIDATES + _STATES, lambda: ProductGreater(0, REDUCED), lambda: ForgetsLost(0, REDUCED)),
+    **COMPARISONS,
 }

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Records of what was measured and shown: docs/areas.json and docs/arithmetic.json, from which tables are rendered.
+
+A record says what was found, with which command, at which commit, with which tools, and of which design: the SHA-256 of
+its emitted Verilog.  A record of another design than today's is stale.
+"""
+
+import fcntl
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+__all__ = ["AREAS", "ARITHMETIC", "ROOT", "put", "read", "stamp"]
+
+ROOT = Path(__file__).parents[1]
+AREAS = ROOT / "docs" / "areas.json"
+ARITHMETIC = ROOT / "docs" / "arithmetic.json"
+
+Record = dict[str, Any]
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def stamp(command: str, design: str, packages: Iterable[str], tools: dict[str, str] | None = None) -> Record:
+    """The part of a record that says where it comes from; `packages` are Python's, `tools` has other versions.
+
+    The commit ends in `-dirty` if anything but docs/ was changed since.
+    """
+    changed = _git("status", "--porcelain", "--", ".", ":!docs")
+    commit = (_git("rev-parse", "HEAD") or "unknown") + ("-dirty" if changed else "")
+    versions = {name: metadata.version(name) for name in packages} | (tools or {})
+    return {"command": command, "commit": commit, "tools": dict(sorted(versions.items())), "design_sha256": design}
+
+
+def read(path: Path) -> dict[str, Record]:
+    """All records of a file by name; none if there is no file."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def put(path: Path, name: str, record: Record) -> None:
+    """Add or replace one record.  The file changes as a whole; another process may do the same at the same time."""
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        text = json.dumps(read(path) | {name: record}, indent=1, sort_keys=True) + "\n"
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False,
+                                         encoding="utf-8") as new:
+            new.write(text)
+            new.flush()
+            os.fsync(new.fileno())
+        os.chmod(new.name, 0o644)
+        os.replace(new.name, path)
+    finally:
+        os.close(folder)
