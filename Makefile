@@ -61,6 +61,7 @@ types: $(STAMP)
 regress: $(STAMP)
 	$(BIN)/python -m focus_rtl.verif.core.campaign $(COUNT) --jobs $(JOBS) $(WITH_SEED)
 	$(BIN)/python -m focus_rtl.verif.core.mutants
+	$(BIN)/python -m focus_rtl.verif.formal.prove
 	$(BIN)/python -m focus_rtl.verif.numeric.exhaustive
 	$(BIN)/python -m focus_rtl.verif.numeric.campaign
 
@@ -69,6 +70,11 @@ figures: $(STAMP)
 	@mkdir -p build
 	$(BIN)/focus-rtl demo --json build/demo.json --picture build/demo.png
 	$(BIN)/python -m focus_rtl.verif.figures write --demo build/demo.json --times
+	$(BIN)/python -m focus_rtl.verif.numeric.area --json docs/areas.json --jobs $(JOBS)
+	$(BIN)/python -m focus_rtl.verif.formal.prove --json docs/arithmetic.json
+	$(BIN)/python -m focus_rtl.verif.numeric.exhaustive --json docs/arithmetic.json
+	$(BIN)/python -m focus_rtl.verif.numeric.campaign --seed 1 --json docs/arithmetic.json
+	$(BIN)/python -m focus_rtl.verif.tables write
 
 mutants: $(STAMP)
 	$(BIN)/python -m focus_rtl.verif.core.mutants

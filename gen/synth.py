@@ -22,6 +22,16 @@ __all__ = ["DEVICE", "Registered", "Synthesis", "synthesise", "transistors"]
 DEVICE = ("--25k", "--package", "CABGA381", "--speed", "6", "--out-of-context", "--freq", "150", "--timing-allow-fail")
 """ECP5-25F in its slowest speed grade, no pins placed."""
 
+TRANSISTORS = """read_verilog gates.v
+synth -flatten -noabc -top {top}
+dfflegalize -cell $_DFF_P_ 01
+delete t:$scopeinfo
+abc -g cmos4
+opt_clean
+tee -q -o gates.txt stat -tech cmos
+"""
+"""The one script of the estimate.  Into a file, because after `abc` YoWASP's Yosys 0.70 prints nothing more."""
+
 
 @dataclass(frozen=True)
 class Synthesis:
@@ -29,7 +39,7 @@ class Synthesis:
 
     lut, ff, dsp : TRELLIS_COMB, TRELLIS_FF, MULT18X18D.  ram : DP16KD.
     fmax_mhz : median over the seeds after place and route.  seeds : every one's.
-    transistors : estimate for static CMOS.  sha256 : of the Verilog measured.
+    transistors : estimate for static CMOS, after ABC.  sha256 : of the Verilog measured.
     """
 
     lut: int
@@ -111,14 +121,13 @@ def synthesise(make: Callable[[], Unit], seeds: Iterable[int], registered: bool,
 
 
 def transistors(unit: Unit, folder: Path) -> int:
-    """Yosys' estimate for static CMOS of its own gates, a flip-flop counted as 16.
-
-    Without ABC, which in YoWASP's Yosys 0.70 ends the whole program in silence: for comparisons among these units only.
-    """
+    """Yosys' estimate for static CMOS after ABC, by `TRANSISTORS`; a flip-flop counts as 16."""
     design = verilog_of(unit)
     (folder / "gates.v").write_text(design.text, encoding="utf-8")
-    said = run_tool(yosys(), folder, "-p", f"read_verilog gates.v; synth -flatten -noabc -top {design.top}; "
-                    "dfflegalize -cell $_DFF_P_ 01; delete t:$scopeinfo; opt_clean; stat -tech cmos")
+    statistics_file = folder / "gates.txt"
+    statistics_file.unlink(missing_ok=True)
+    run_tool(yosys(), folder, "-q", "-p", TRANSISTORS.format(top=design.top))
+    said = statistics_file.read_text(encoding="utf-8") if statistics_file.exists() else ""
     found = re.findall(r"Estimated number of transistors:\s+(\d+)\s*$", said, re.MULTILINE)
     if not found:
         raise RuntimeError(f"Yosys gave no complete estimate for {design.top}")

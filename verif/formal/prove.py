@@ -15,7 +15,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from focus_rtl.gen.fpga import yosys
 from focus_rtl.verif.bench.toolchain import ToolMissing
 from focus_rtl.verif.formal.claims import CLAIMS
 from focus_rtl.verif.formal.smt import Claim, ask
@@ -58,8 +57,7 @@ def _record(path: Path, name: str, verdict: Verdict) -> None:
     claim = CLAIMS[name]
     put(path, f"proof {name}", {
         "result": "proved, covered, its mutant fails", "claim": claim.words, "seconds": round(verdict.seconds, 1),
-        **stamp(f"python -m focus_rtl.verif.formal.prove {name}", claim.design(), ("amaranth", "z3-solver"),
-                {"yosys": yosys().version})})
+        **stamp(f"python -m focus_rtl.verif.formal.prove {name}", claim.design())})
 
 
 def main() -> int:

@@ -1,180 +1,187 @@
 # SPDX-License-Identifier: Apache-2.0
 """Area and speed of the arithmetic: each unit alone on ECP5, out of context, between registers, and in transistors.
 
-    python -m focus_rtl.verif.numeric.area                      # the whole table, some minutes
-    python -m focus_rtl.verif.numeric.area pe_fp16 --seeds 1    # one unit, quickly
-    python -m focus_rtl.verif.numeric.area --json figures.json
+    python -m focus_rtl.verif.numeric.area --json docs/areas.json           # the rows that are missing or stale
+    python -m focus_rtl.verif.numeric.area --json docs/areas.json --jobs 2  # two rows at a time
+    python -m focus_rtl.verif.numeric.area "pe dtype=int8 depth=1"          # one row, printed; `pe` alone: all of its
+
+Each row is measured by a process of its own and recorded at once; one that fails is reported, the others go on.
 """
 
 import argparse
 import json
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-from amaranth import Module
-from amaranth.lib.wiring import In, Out
+from typing import Any
 
 from focus_rtl.gen.fpga import nextpnr_ecp5, yosys
-from focus_rtl.gen.synth import DEVICE, synthesise
-from focus_rtl.hdl.array.pe import Pe
-from focus_rtl.hdl.numeric.accumulate import Accumulate
-from focus_rtl.hdl.numeric.add import Add
-from focus_rtl.hdl.numeric.compare import ProductGreater
-from focus_rtl.hdl.numeric.integer import IntegerGreater, IntegerVerdict
-from focus_rtl.hdl.numeric.mac import AddProduct, Product
-from focus_rtl.hdl.numeric.mean import Reciprocal
-from focus_rtl.hdl.numeric.multiply import Multiply
-from focus_rtl.hdl.numeric.multiply32 import Multiply32
-from focus_rtl.hdl.numeric.narrow import Narrow
-from focus_rtl.hdl.numeric.recode import Recode
-from focus_rtl.hdl.numeric.requantise import IntToFloat, Requantise
-from focus_rtl.hdl.numeric.widen import Widen
-from focus_rtl.hdl.unit import Unit, place
-from focus_rtl.verif.bench.toolchain import ToolMissing
-from focus_rtl.verif.numeric.harness import Harness, Lane
-from focus_rtl.verif.numeric.native import Native
+from focus_rtl.gen.synth import DEVICE, Registered, synthesise
+from focus_rtl.gen.units import ChosenUnit, choose
+from focus_rtl.verif.bench.toolchain import ToolMissing, toolchain
+from focus_rtl.verif.numeric.speed import speed
+from focus_rtl.verif.records import design_of, put, read, stamp
 
-__all__ = ["UNITS", "Figures", "measure"]
+__all__ = ["ROWS", "Row", "measure", "pending"]
 
-CYCLES = 200_000
-"""Simulated per measurement of speed."""
-
-UNITS: dict[str, tuple[Callable[[int], Unit], tuple[int, ...]]] = {
-    "pe_fp16": (lambda depth: Pe(depth, "fp16"), (1, 2, 3, 4)),
-    "pe_fp16_lut": (lambda depth: Pe(depth, "fp16", "lut"), (4,)),
-    "pe_bf16": (lambda depth: Pe(depth, "bf16"), (1, 2, 3, 4)),
-    "pe_int8": (lambda depth: Pe(depth, "int8"), (1, 2)),
-    "recode": (Recode, (0,)),
-    "product_fp16": (Product, (1,)),
-    "add_product": (AddProduct, (3, 4)),
-    "multiply_fp16": (Multiply, (1,)),
-    "multiply_bf16": (lambda depth: Multiply(depth, "bf16"), (3,)),
-    "multiply_int8": (lambda depth: Multiply(depth, "int8"), (1,)),
-    "add": (Add, (2, 4)),
-    "accumulate_int8": (lambda depth: Accumulate(depth, "int8"), (1,)),
-    "widen_fp16": (Widen, (1,)),
-    "narrow_fp16": (Narrow, (1, 2)),
-    "narrow_bf16": (lambda depth: Narrow(depth, "bf16"), (1,)),
-    "int_to_float": (IntToFloat, (2,)),
-    "multiply32": (Multiply32, (2, 4)),
-    "requantise": (Requantise, (4, 8)),
-    "product_greater": (ProductGreater, (2, 4)),
-    "integer_greater": (IntegerGreater, (2,)),
-    "integer_verdict": (IntegerVerdict, (3,)),
-    "reciprocal_256": (lambda depth: Reciprocal(depth, 256), (1,)),
-}
-"""How to make each unit of some depth, and the depths that are measured."""
+SEEDS = 5
+"""Placements whose median is the Fmax that is recorded."""
 
 
 @dataclass(frozen=True)
-class Figures:
-    """What a unit costs: LUT, FF (its own), DSP slices, median and every seed's Fmax, transistors (a multiplier of
-    gates and the registers included), simulated cycles per second of one instance, SHA-256 of the Verilog measured.
-    """
+class Row:
+    """A unit with the parameters that are set, a word each (`dtype=fp16`), and a depth."""
 
     unit: str
+    settings: tuple[str, ...]
     depth: int
-    lut: int
-    ff: int
-    dsp: int
-    fmax_mhz: float
-    seeds: tuple[float, ...]
-    transistors: int
-    cycles_per_s: int
-    sha256: str
+
+    @property
+    def name(self) -> str:
+        """What a record is called, and the command line."""
+        return " ".join((self.unit, *self.settings, f"depth={self.depth}"))
+
+    @property
+    def chosen(self) -> ChosenUnit:
+        """The unit as `gen/units.py` has it."""
+        return choose(self.unit, [*self.settings, f"depth={self.depth}"])
+
+    def design(self) -> str:
+        """SHA-256 of the Verilog that is synthesised: the unit between registers."""
+        return design_of(Registered(self.chosen.make(), self.depth == 0))
 
 
-def cycles_per_second(make: Callable[[], Unit], rng: np.random.Generator) -> int:
-    """Best of five runs of the compiled model on random operands; 0 for a unit that has more than `o`."""
-    unit = make()
-    members = {path[0]: member for path, member, _ in unit.signature.flatten(unit)}
-    inputs = {name: len(getattr(unit, name)) for name, member in members.items() if member.flow == In}
-    if "o" not in members:
-        return 0
-    with Native(Harness([Lane("o", make, {name: name for name in inputs})], inputs)) as model:
-        count = min(CYCLES, model.capacity)
-        for name, width in inputs.items():
-            model.inputs[name][:count, 0] = rng.integers(0, 1 << width, count)
-        best = float("inf")
-        for _ in range(5):
-            begin = time.perf_counter()
-            model.start(count)
-            model.finish()
-            best = min(best, time.perf_counter() - begin)
-    return round(count / best)
+MEASURED: tuple[tuple[str, tuple[int, ...]], ...] = (
+    ("pe dtype=fp16", (1, 2, 3, 4)),
+    ("pe dtype=bf16", (1, 2, 3, 4)),
+    ("pe dtype=int8", (1, 2, 3, 4)),
+    ("pe dtype=fp16 multiplier=lut", (4,)),
+    ("recode", (0,)),
+    ("product", (1,)),
+    ("add_product", (3, 4)),
+    ("multiply dtype=fp16", (1,)),
+    ("multiply dtype=bf16", (3,)),
+    ("multiply dtype=int8", (1,)),
+    ("add", (2, 4)),
+    ("accumulate dtype=int8", (1,)),
+    ("widen dtype=fp16", (1,)),
+    ("narrow dtype=fp16", (1, 2)),
+    ("narrow dtype=bf16", (1,)),
+    ("int_to_float", (2,)),
+    ("multiply32", (2, 4)),
+    ("requantise", (4, 8)),
+    ("product_greater", (2, 4)),
+    ("integer_greater", (2,)),
+    ("integer_verdict", (3,)),
+    ("integer_square", (2,)),
+    ("reciprocal", (1,)),
+    ("mean dtype=fp16", (4,)),
+)
+"""What is measured: a unit with its settings, and the depths."""
+
+ROWS: dict[str, Row] = {row.name: row for what, depths in MEASURED for depth in depths
+                        for row in (Row(what.split()[0], tuple(what.split()[1:]), depth),)}
 
 
-class _PeAsFunction(Unit):
-    """A PE with its psum output called `o`, as the harness wants it."""
-
-    def __init__(self, pe: Pe) -> None:
-        self.pe = pe
-        width = len(pe.x_i)
-        super().__init__({"x_i": In(width), "w_i": In(width), "swap_i": In(1), "shift_i": In(1), "psum_i": In(32),
-                          "o": Out(32)}, of=pe.module_name)
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        pe = place(m, "pe", self.pe)
-        for name in ("x_i", "w_i", "swap_i", "shift_i", "psum_i"):
-            m.d.comb += getattr(pe, name).eq(getattr(self, name))
-        m.d.comb += self.o.eq(pe.psum_o)
-        return m
-
-
-def measure(name: str, depth: int, seeds: range, speed: bool = True) -> Figures:
-    """All figures of a unit at a depth."""
-    make = UNITS[name][0]
-    found = synthesise(lambda: make(depth), seeds, depth != 0)
-
-    def alone() -> Unit:
-        unit = make(depth)
-        return _PeAsFunction(unit) if isinstance(unit, Pe) else unit
-
-    cycles = cycles_per_second(alone, np.random.default_rng(1)) if speed else 0
-    return Figures(name, depth, found.lut, found.ff, found.dsp, found.fmax_mhz, found.seeds, found.transistors, cycles,
-                   found.sha256)
+def measure(row: Row, seeds: int = SEEDS, tell: Callable[[str], None] = lambda _step: None) -> dict[str, Any]:
+    """The record of a row: every figure with its unit, the configuration, and where it comes from."""
+    begin = time.monotonic()
+    chosen = row.chosen
+    found = synthesise(chosen.make, range(1, seeds + 1), row.depth != 0, tell)
+    tell("simulating")
+    rate, ratio = speed(chosen.make)
+    figures = {"lut": (found.lut, "LUT"), "ff": (found.ff, "FF"), "dsp": (found.dsp, "DSP slices"),
+               "fmax": (found.fmax_mhz, "MHz"), "transistors": (found.transistors, "transistors"),
+               "cycles": (rate, "cycles per CPU second"), "cycles_ratio": (ratio, "of a bare register's")}
+    command = " ".join(["focus-rtl synth --unit", row.unit, *(f"--set {word}" for word in row.settings),
+                        f"--set depth={row.depth} --seeds {seeds}; python -m focus_rtl.verif.numeric.area",
+                        f"'{row.name}'"])
+    tools = {"yosys": yosys().version, "nextpnr-ecp5": nextpnr_ecp5().version,
+             "verilator": toolchain().verilator.version}
+    return {"figures": {name: {"value": value, "unit": unit} for name, (value, unit) in figures.items()},
+            "fmax_seeds": found.seeds, "device": " ".join(DEVICE), "configuration": chosen.configuration,
+            "seconds": round(time.monotonic() - begin),
+            **stamp(command, found.sha256, tools)}
 
 
-def _rows(names: list[str], seeds: range) -> Iterator[Figures]:
-    for name in names:
-        for depth in UNITS[name][1]:
-            row = measure(name, depth, seeds)
-            print(f"| {row.unit} | {row.depth} | {row.lut} | {row.ff} | {row.dsp} | {row.fmax_mhz:.0f} | "
-                  f"{row.transistors:,} | {row.cycles_per_s / 1e6:.1f} M |", flush=True)
-            yield row
+def pending(rows: list[Row], path: Path, seeds: int) -> list[Row]:
+    """Those that are not recorded, or of another design than today's, or with fewer seeds."""
+    known = read(path)
+    return [row for row in rows if row.name not in known or len(known[row.name]["fmax_seeds"]) < seeds
+            or known[row.name]["design_sha256"] != row.design()]
+
+
+def said(record: dict[str, Any]) -> str:
+    """A record in one line."""
+    value = {name: figure["value"] for name, figure in record["figures"].items()}
+    return (f"{value['lut']} LUT, {value['ff']} FF, {value['dsp']} DSP, {value['fmax']:.0f} MHz, "
+            f"{value['transistors']:,} transistors, {value['cycles'] / 1e6:.1f} M cycles/CPU s")
+
+
+def _in_own_process(row: Row, seeds: int) -> dict[str, Any]:
+    command = [sys.executable, "-m", "focus_rtl.verif.numeric.area", row.name, "--seeds", str(seeds), "--raw"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError((done.stderr + done.stdout).strip()[-1500:] or f"ended with code {done.returncode}")
+    return json.loads(done.stdout)
+
+
+def run(rows: list[Row], path: Path | None, jobs: int, seeds: int) -> list[str]:
+    """Measure rows, record each as it comes; returns the names of those that failed."""
+    failed = []
+    with ThreadPoolExecutor(jobs) as pool:
+        waiting = {pool.submit(_in_own_process, row, seeds): row for row in rows}
+        for number, done in enumerate(as_completed(waiting), 1):
+            name = waiting[done].name
+            try:
+                record = done.result()
+                if path:
+                    put(path, name, record)
+                print(f"[{number}/{len(rows)}] {name}: {said(record)} ({record['seconds']} s)", flush=True)
+            except Exception as error:  # whatever it is: the other rows are worth having
+                failed.append(name)
+                print(f"[{number}/{len(rows)}] {name}: FAILED: {error}", flush=True)
+    return failed
 
 
 def main() -> int:
     """Command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m focus_rtl.verif.numeric.area",
                                      description="area and speed of the arithmetic")
-    parser.add_argument("units", nargs="*", metavar="unit", help=f"of {', '.join(UNITS)}; else all")
-    parser.add_argument("--seeds", type=int, default=5, help="of placement, 1 .. n; Fmax is their median (default: 5)")
-    parser.add_argument("--json", type=Path, help="write the figures there as well")
-    chosen = parser.parse_args()
-    unknown = sorted(set(chosen.units) - set(UNITS))
+    parser.add_argument("rows", nargs="*", metavar="row", help="`pe`, or in full `pe dtype=int8 depth=1`; else all")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help=f"of placement; Fmax is their median ({SEEDS})")
+    parser.add_argument("--json", type=Path, help="record there; what is there of the same design is not measured")
+    parser.add_argument("--jobs", type=int, default=1, help="rows at a time (1)")
+    parser.add_argument("--list", action="store_true", help="only say which rows would be measured")
+    parser.add_argument("--raw", action="store_true", help="measure one row here and print its record as JSON")
+    given = parser.parse_args()
+    chosen = [row for row in ROWS.values() if not given.rows or row.name in given.rows or row.unit in given.rows]
+    unknown = [name for name in given.rows if not any(name in (row.name, row.unit) for row in chosen)]
     if unknown:
-        parser.error(f"no unit {', '.join(unknown)}; there are {', '.join(UNITS)}")
-    if chosen.seeds < 1:
-        parser.error("--seeds is at least 1")
+        parser.error(f"no row {', '.join(unknown)}; there are {', '.join(ROWS)}")
+    if given.seeds < 1 or given.jobs < 1:
+        parser.error("--seeds and --jobs are at least 1")
     try:
-        tools = {"yosys": yosys().version, "nextpnr-ecp5": nextpnr_ecp5().version}
+        if given.raw:
+            print(json.dumps(measure(chosen[0], given.seeds, lambda step: print(f"{step} ...", file=sys.stderr))))
+            return 0
+        tools = f"yosys {yosys().version}, nextpnr {nextpnr_ecp5().version}, {given.seeds} seeds"
     except ToolMissing as missing:
-        print(missing)
+        print(missing, file=sys.stderr)
         return 1
-    versions = ", ".join(f"{name} {version}" for name, version in tools.items())
-    print(f"ECP5-25F, speed grade 6, {versions}, median of {chosen.seeds} seeds")
-    print("| unit | depth | LUT | FF | DSP | Fmax, MHz | transistors | simulated cycles/s |\n" + "|---" * 8 + "|")
-    rows = list(_rows(chosen.units or list(UNITS), range(1, chosen.seeds + 1)))
-    if chosen.json:
-        document = {"tools": tools, "device": " ".join(DEVICE), "figures": [asdict(row) for row in rows]}
-        chosen.json.write_text(json.dumps(document, indent=1) + "\n")
-    return 0
+    rows = pending(chosen, given.json, given.seeds) if given.json else chosen
+    print(f"{len(rows)} of {len(chosen)} rows to measure; {tools}", flush=True)
+    if given.list:
+        print("\n".join(row.name for row in rows))
+        return 0
+    failed = run(rows, given.json, given.jobs, given.seeds)
+    if failed:
+        print(f"{len(failed)} failed: {', '.join(failed)}")
+    return int(bool(failed))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 
     python -m focus_rtl.verif.numeric.campaign                        # all, a minute or two
     python -m focus_rtl.verif.numeric.campaign mac_bf16 --seed 7
+    python -m focus_rtl.verif.numeric.campaign --seed 1 --json docs/arithmetic.json
 
 Ends with 1 on a difference, on a reachable bin with fewer than 1,000 hits, or on a hit in a bin that is said to be out
 of reach.
@@ -14,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,7 @@ from focus_rtl.verif.numeric.bins import SHAPE, bin_names, bin_of, unreachable
 from focus_rtl.verif.numeric.exhaustive import Difference
 from focus_rtl.verif.numeric.harness import Harness, Lane
 from focus_rtl.verif.numeric.native import Native
+from focus_rtl.verif.records import Record, design_of, put, stamp
 
 __all__ = ["CAMPAIGNS", "Campaign", "Outcome", "run"]
 
@@ -188,6 +191,15 @@ class Campaign:
     name_of: Callable[[int], str] = bin_names
     reasons: dict[int, str] = field(default_factory=dict)
 
+    @property
+    def reachable(self) -> list[int]:
+        """The bins that operands reach."""
+        return [number for number in range(self.number) if number not in self.reasons]
+
+    def design(self) -> str:
+        """SHA-256 of the unit's Verilog."""
+        return design_of(self.lane.make())
+
 
 def _mac(dtype: str, draw: Callable[[np.random.Generator, int], Triple], width: int, **more: Any) -> Campaign:
     element = elements.ELEMENTS[dtype]
@@ -218,6 +230,10 @@ class Outcome:
     short: list[str]
     surprising: list[str]
 
+    def least(self, campaign: Campaign) -> int:
+        """Hits of the bin that was hit least, of those that can be."""
+        return min(int(self.hits[number]) for number in campaign.reachable)
+
 
 def run(campaign: Campaign, seed: int, sets: int = SETS, hits: int = HITS, limit: int = LIMIT) -> Outcome:
     """Compare at least `sets` triples, and go on to `limit` while a reachable bin has fewer than `hits`.
@@ -227,7 +243,7 @@ def run(campaign: Campaign, seed: int, sets: int = SETS, hits: int = HITS, limit
     Difference : hardware and golden differ.
     """
     rng, count, compared = np.random.default_rng(seed), np.zeros(campaign.number, np.int64), 0
-    reachable = np.array([number not in campaign.reasons for number in range(campaign.number)])
+    reachable = np.isin(np.arange(campaign.number), campaign.reachable)
     with Native(Harness([campaign.lane], campaign.operands, LANES)) as model:
         records = min(BATCH, model.capacity)
         while compared < sets or (compared < limit and (count[reachable] < hits).any()):
@@ -261,6 +277,14 @@ def _compare(campaign: Campaign, triple: Triple, expected: Bits, got: Bits, seed
                          f"expected {int(expected[first]):#x}, got {int(got[first]):#x}; seed {seed}")
 
 
+def record_of(name: str, seed: int, outcome: Outcome) -> Record:
+    """What is recorded of a campaign that passed."""
+    campaign = CAMPAIGNS[name]
+    return {"result": "all equal", "cases": outcome.compared, "seed": seed, "bins": campaign.number,
+            "bins_reached": len(campaign.reachable), "least_hits": outcome.least(campaign),
+            **stamp(f"python -m focus_rtl.verif.numeric.campaign {name} --seed {seed}", campaign.design())}
+
+
 def main() -> int:
     """Command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m focus_rtl.verif.numeric.campaign",
@@ -269,10 +293,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().getrandbits(31))
     parser.add_argument("--sets", type=int, default=SETS, help=f"triples at least (default: {SETS:,})")
     parser.add_argument("--reasons", action="store_true", help="list the bins that are out of reach, and why")
+    parser.add_argument("--json", type=Path, help="record there what passed")
     chosen = parser.parse_args()
     unknown = sorted(set(chosen.campaigns) - set(CAMPAIGNS))
     if unknown:
         parser.error(f"no campaign {', '.join(unknown)}; there are {', '.join(CAMPAIGNS)}")
+    if chosen.json and chosen.sets < SETS:
+        parser.error(f"--json records campaigns of {SETS:,} triples and more")
     print(f"seed {chosen.seed}")
     for name in chosen.campaigns or CAMPAIGNS:
         campaign, begin = CAMPAIGNS[name], time.monotonic()
@@ -281,10 +308,9 @@ def main() -> int:
         except Difference as difference:
             print(f"DIFFERENT {name}: {difference}")
             return 1
-        least = min(int(outcome.hits[number]) for number in range(campaign.number) if number not in campaign.reasons)
-        print(f"{name}: {outcome.compared:,} triples equal, {campaign.number - len(campaign.reasons)} bins hit "
-              f"{least:,} times or more, {len(campaign.reasons)} out of reach, {time.monotonic() - begin:.1f} s",
-              flush=True)
+        print(f"{name}: {outcome.compared:,} triples equal, {len(campaign.reachable)} bins hit "
+              f"{outcome.least(campaign):,} times or more, {len(campaign.reasons)} out of reach, "
+              f"{time.monotonic() - begin:.1f} s", flush=True)
         if chosen.reasons:
             print("\n".join(f"  {campaign.name_of(number)}: {why}" for number, why in campaign.reasons.items()))
         for complaint, bins in (("fewer than 1,000 hits", outcome.short),
@@ -292,6 +318,8 @@ def main() -> int:
             if bins:
                 print(f"{name}: {complaint}: {'; '.join(bins)}")
                 return 1
+        if chosen.json:
+            put(chosen.json, f"campaign {name}", record_of(name, chosen.seed, outcome))
     return 0
 
 

@@ -3,6 +3,7 @@
 
     python -m focus_rtl.verif.numeric.exhaustive            # all of them, some minutes
     python -m focus_rtl.verif.numeric.exhaustive narrow_bf16 --part 0.01
+    python -m focus_rtl.verif.numeric.exhaustive --json docs/arithmetic.json
 
 Widenings 2**16 per format, narrowings 2**32 per format, int8 products 2**16, fp16 products 2**32 twice: of `Multiply`,
 and of what the PEs have in its place (`Recode` and `Product`).  Ends with 1 on the first difference.
@@ -13,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,7 @@ from focus_rtl.hdl.numeric.widen import Widen
 from focus_rtl.hdl.unit import Unit, place
 from focus_rtl.verif.numeric.harness import Harness, Lane
 from focus_rtl.verif.numeric.native import Native
+from focus_rtl.verif.records import design_of, put, stamp
 
 __all__ = ["SPACES", "Difference", "Space", "sweep"]
 
@@ -50,6 +53,10 @@ class Space:
     def count(self) -> int:
         """How many inputs there are."""
         return 1 << sum(self.operands.values())
+
+    def design(self) -> str:
+        """SHA-256 of the unit's Verilog."""
+        return design_of(self.lane.make())
 
 
 def _unary(name: str, make: Callable[[], Any], width: int, golden: Callable[..., NDArray[Any]]) -> Space:
@@ -159,12 +166,15 @@ def main() -> int:
                                      description="every input of every unit that has few enough")
     parser.add_argument("units", nargs="*", metavar="unit", help=f"of {', '.join(SPACES)}; else all")
     parser.add_argument("--part", type=float, default=1.0, help="of the inputs, evenly spread chunks (default: all)")
+    parser.add_argument("--json", type=Path, help="record whole sweeps there")
     chosen = parser.parse_args()
     unknown = sorted(set(chosen.units) - set(SPACES))
     if unknown:
         parser.error(f"no unit {', '.join(unknown)}; there are {', '.join(SPACES)}")
     if not 0 < chosen.part <= 1:
         parser.error("--part is in (0, 1]")
+    if chosen.json and chosen.part < 1:
+        parser.error("--json records whole sweeps, and --part is below 1")
     for name in chosen.units or SPACES:
         space, begin = SPACES[name], time.monotonic()
         try:
@@ -177,6 +187,10 @@ def main() -> int:
             return 1
         seconds = time.monotonic() - begin
         print(f"{name}: {compared:,} of {space.count:,} inputs, all equal, {seconds:.1f} s", flush=True)
+        if chosen.json:
+            command = f"python -m focus_rtl.verif.numeric.exhaustive {name}"
+            put(chosen.json, f"exhaustive {name}", {"result": "all equal", "cases": compared, "of": space.count,
+                                                    **stamp(command, space.design())})
     return 0
 
 

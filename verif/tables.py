@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables of docs/arithmetic.md, rendered from docs/areas.json and docs/arithmetic.json; nobody types a figure.
+
+    python -m focus_rtl.verif.tables write    # render them
+    python -m focus_rtl.verif.tables check    # 1 if a table differs from its records, or a record is stale
+
+In the text a table stands between `<!--table:areas-->` and `<!--/table-->`.  A record is stale when its design
+emits other Verilog today; one that is missing is only counted.
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from focus_rtl.verif.formal.claims import CLAIMS
+from focus_rtl.verif.numeric.area import ROWS
+from focus_rtl.verif.numeric.campaign import CAMPAIGNS
+from focus_rtl.verif.numeric.exhaustive import SPACES
+from focus_rtl.verif.records import AREAS, ARITHMETIC, ROOT, Record, read
+
+__all__ = ["TABLES", "TARGETS", "Table", "check", "differences", "render", "stale", "write"]
+
+PAGE = ROOT / "docs" / "arithmetic.md"
+MARK = re.compile(r"<!--table:(\w+)-->\n(.*?)<!--/table-->", re.DOTALL)
+
+Records = Mapping[str, Record]
+Cells = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """store : the file of its records.  designs : the records that belong to it, and today's design of each.
+    head : titles of the columns, `-:` before those that are set to the right.  row : cells of one record.
+    """
+
+    store: Path
+    designs: Mapping[str, Callable[[], str]]
+    head: Cells
+    row: Callable[[str, Record], Cells]
+
+    def lines(self, records: Records) -> Iterable[str]:
+        """The rows that are recorded, how many are not, and what they were measured with."""
+        known = {name: records[name] for name in self.designs if name in records}
+        yield from _grid(self.head, [self.row(name, record) for name, record in known.items()])
+        yield ""
+        if len(known) < len(self.designs):
+            yield f"{len(self.designs) - len(known)} of {len(self.designs)} rows are not measured yet."
+        if known:
+            yield _origin(known.values())
+
+
+def _grid(head: Cells, rows: list[Cells]) -> Iterable[str]:
+    yield "| " + " | ".join(title.removeprefix("-:") for title in head) + " |"
+    yield "".join("|---:" if title.startswith("-:") else "|---" for title in head) + "|"
+    yield from ("| " + " | ".join(cells) + " |" for cells in rows)
+
+
+def _origin(records: Iterable[Record]) -> str:
+    records = list(records)
+    commits = ", ".join(sorted({f"{record['commit'][:8]}{'-dirty' * record['commit'].endswith('-dirty')}"
+                                for record in records}))
+    tools = ", ".join(sorted({f"{name} {version}" for record in records for name, version in record["tools"].items()}))
+    return f"Recorded at {commits}, with {tools}."
+
+
+# --- the tables ---
+
+
+def _value(record: Record, figure: str) -> float:
+    return record["figures"][figure]["value"]
+
+
+def _area(name: str, record: Record) -> Cells:
+    unit, _, depth = name.rpartition(" depth=")
+    whole = [f"{_value(record, figure):,}" for figure in ("lut", "ff", "dsp")]
+    return (unit, depth, *whole, f"{_value(record, 'fmax'):.0f}", f"{_value(record, 'transistors'):,}",
+            f"{_value(record, 'cycles') / 1e6:.1f} M", f"{_value(record, 'cycles_ratio'):.2f}")
+
+
+def _exhaustive(name: str, record: Record) -> Cells:
+    return f"`{name.split()[1]}`", f"{record['cases']:,}", f"{record['of']:,}", record["result"]
+
+
+def _campaign(name: str, record: Record) -> Cells:
+    return (f"`{name.split()[1]}`", str(record["seed"]), f"{record['cases']:,}", record["result"],
+            f"{record['bins']:,}", f"{record['bins_reached']:,}", f"{record['least_hits']:,}")
+
+
+def _proof(name: str, record: Record) -> Cells:
+    return f"`{name.split()[1]}`", record["claim"], record["result"], f"{record['seconds']:.1f}"
+
+
+TABLES: dict[str, Table] = {
+    "areas": Table(AREAS, {name: row.design for name, row in ROWS.items()}, (
+        "unit", "depth", "-:LUT", "-:FF", "-:DSP", "-:Fmax, MHz", "-:transistors", "-:simulated cycles per CPU second",
+        "-:of a register's"), _area),
+    "exhaustive": Table(ARITHMETIC, {f"exhaustive {name}": space.design for name, space in SPACES.items()}, (
+        "sweep", "-:inputs", "-:of", "result"), _exhaustive),
+    "campaigns": Table(ARITHMETIC, {f"campaign {name}": campaign.design for name, campaign in CAMPAIGNS.items()}, (
+        "campaign", "-:seed", "-:triples", "result", "-:bins", "-:within reach", "-:least hits of one"), _campaign),
+    "proofs": Table(ARITHMETIC, {f"proof {name}": claim.design for name, claim in CLAIMS.items()}, (
+        "claim", "for all inputs", "result", "-:CPU s"), _proof),
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """Words, the rows it is for, the most of some figures and the least Fmax."""
+
+    words: str
+    rows: str
+    most: dict[str, int]
+    fmax: int
+
+    def met(self, record: Record) -> bool:
+        """Whether a row meets it."""
+        return (all(_value(record, figure) <= most for figure, most in self.most.items())
+                and _value(record, "fmax") >= self.fmax)
+
+
+TARGETS = (
+    Target("fp16 PE: 900 LUT, 80 MHz", "pe dtype=fp16 depth=", {"lut": 900}, 80),
+    Target("int8 PE: 40 LUT, 1 DSP, 140 MHz", "pe dtype=int8 depth=", {"lut": 40, "dsp": 1}, 140),
+)
+
+
+def _targets(records: Records) -> Iterable[str]:
+    rows = []
+    for target in TARGETS:
+        measured = {name: record for name, record in records.items() if name.startswith(target.rows)}
+        met = [f"depth {name.removeprefix(target.rows)}" for name, record in measured.items() if target.met(record)]
+        rows.append((target.words, ", ".join(met) or ("none" if measured else "not measured yet")))
+    return _grid(("target", "met at"), rows)
+
+
+def render(name: str) -> str:
+    """The lines of a table."""
+    lines = _targets(read(AREAS)) if name == "targets" else TABLES[name].lines(read(TABLES[name].store))
+    return "\n".join(lines) + "\n"
+
+
+def _filled(text: str) -> str:
+    def table(match: re.Match[str]) -> str:
+        if match.group(1) not in (*TABLES, "targets"):
+            raise SystemExit(f"error: no table {match.group(1)}; there are {', '.join(TABLES)}, targets")
+        return f"<!--table:{match.group(1)}-->\n{render(match.group(1))}<!--/table-->"
+    return MARK.sub(table, text)
+
+
+def stale() -> list[str]:
+    """Complaints about records: of another design than today's, or of nothing that is measured any more."""
+    found = []
+    for store in dict.fromkeys(table.store for table in TABLES.values()):
+        designs = {name: design for table in TABLES.values() if table.store == store
+                   for name, design in table.designs.items()}
+        for name, record in read(store).items():
+            if name not in designs:
+                found.append(f"{store.name}: {name}: no such row any more; take it out")
+            elif record["design_sha256"] != designs[name]():
+                found.append(f"{store.name}: {name}: its design has changed since; measure it again: "
+                             f"{record['command']}")
+    return found
+
+
+def write(page: Path = PAGE) -> None:
+    """Render the tables of a page."""
+    page.write_text(_filled(page.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def differences(page: Path = PAGE) -> list[str]:
+    """Complaints about a page: tables that differ from their records, and those that it lacks."""
+    text = page.read_text(encoding="utf-8")
+    _filled(text)  # refuses unknown names
+    shown = {match.group(1): match.group(2) for match in MARK.finditer(text)}
+    found = [f"{page.name}: the table {name} is missing" for name in (*TABLES, "targets") if name not in shown]
+    return found + [f"{page.name}: the table {name} differs from its records; cure: python -m focus_rtl.verif.tables "
+                    "write" for name, lines in shown.items() if lines != render(name)]
+
+
+def check(page: Path = PAGE) -> list[str]:
+    """All complaints: `differences`, and stale records."""
+    return differences(page) + stale()
+
+
+def main() -> int:
+    """Command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m focus_rtl.verif.tables", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("action", choices=("write", "check"))
+    if parser.parse_args().action == "write":
+        write()
+        return 0
+    complaints = check()
+    print("\n".join(complaints) or "every table is as recorded, and no record is stale")
+    return int(bool(complaints))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
