@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from dataclasses import dataclass
 
+from focus_rtl.gen.functions import in_functions
 from focus_rtl.hdl.unit import Unit, emitting, ports_of
 
 __all__ = ["EmissionError", "EmittedDesign", "PortInfo", "verilog_of"]
@@ -73,6 +74,7 @@ def verilog_of(unit: Unit, prefix: str = "", name: str | None = None) -> Emitted
     Raises
     ------
     EmissionError : Yosys failed.
+    functions.FunctionError : logic of a unit that is to be in functions depends on itself.
     """
     with emitting(prefix) as emission:
         top = emission.convert(unit, name)
@@ -80,6 +82,7 @@ def verilog_of(unit: Unit, prefix: str = "", name: str | None = None) -> Emitted
              for module, text in emission.modules.items()]
     order = [module for part in parts for module in reversed(re.findall(r"^module \\(\S+)$", part, re.MULTILINE))]
     written = _split(_yosys("\n".join(parts))) | emission.verilog
+    written |= {module: in_functions(written[module]) for module in emission.in_functions}
     order = [*emission.verilog, *order]
     clock = [PortInfo("clk", 1, True), PortInfo("rst", 1, True)] if emission.clocked[top] else []
     ports = clock + [PortInfo(port.name, len(port.value), port.inward) for port in ports_of(unit)]

@@ -33,6 +33,9 @@ class Unit(wiring.Component):
     key : the constructor's arguments by name (numbers, words, tuples, or a `Parameters`); they make `module_name`.
     """
 
+    in_functions = False
+    """Whether emission writes the unit's logic as functions (`gen.functions`): for what an array holds many of."""
+
     _MustUse__silence = True  # a placed unit is converted, or its twin was: Amaranth would call it unused
 
     def __init__(self, signature: dict[str, Any], **key: Any) -> None:
@@ -91,13 +94,17 @@ def ports_of(unit: wiring.Component) -> list[Port]:
 
 @dataclass
 class Emission:
-    """What one emission has converted so far: RTLIL (or finished Verilog) by module name, and open memory macros."""
+    """What one emission has converted so far: RTLIL (or finished Verilog) by module name, and open memory macros.
+
+    in_functions : the modules whose logic becomes functions.
+    """
 
     prefix: str = ""
     modules: dict[str, str] = field(default_factory=dict)
     verilog: dict[str, str] = field(default_factory=dict)
     clocked: dict[str, bool] = field(default_factory=dict)
     macros: dict[str, dict[str, int]] = field(default_factory=dict)
+    in_functions: set[str] = field(default_factory=set)
 
     def convert(self, unit: Unit, name: str | None = None) -> str:
         """Convert `unit` and all it places, each distinct unit once; returns the module's name."""
@@ -108,6 +115,8 @@ class Emission:
         if source is not None:
             self.verilog[name], self.clocked[name] = source, True
         elif name not in self.modules:
+            if unit.in_functions:
+                self.in_functions.add(name)
             self.modules[name] = ""  # claimed: a unit inside itself would be an endless design
             module = unit.elaborate(None)
             ports = {}

@@ -69,7 +69,8 @@ class Pe(Unit):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        active = Signal(len(self.w_i))
+        # Only the marks are reset: whatever else is in here is not used before it is written anew.
+        x, waiting, active = (Signal(len(self.w_i), name=name, reset_less=True) for name in ("x", "waiting", "active"))
         early = self.multiply_latency(self.depth, self.dtype)
         if self.dtype == "fp16":
             product = place(m, "product", Product(early, self.multiplier))
@@ -77,13 +78,14 @@ class Pe(Unit):
         else:
             product = place(m, "product", Multiply(early, self.dtype))
             total = place(m, "total", Accumulate(self.depth, self.dtype))
-        m.d.sync += [self.x_o.eq(self.x_i), self.swap_o.eq(self.swap_i), self.shift_o.eq(self.shift_i)]
+        m.d.sync += [x.eq(self.x_i), self.swap_o.eq(self.swap_i), self.shift_o.eq(self.shift_i)]
         with m.If(self.shift_i):
-            m.d.sync += self.w_o.eq(self.w_i)
+            m.d.sync += waiting.eq(self.w_i)
         with m.If(self.swap_i):
-            m.d.sync += active.eq(self.w_o)
+            m.d.sync += active.eq(waiting)
         m.d.comb += [
-            product.a.eq(self.x_o), product.b.eq(active),
+            self.x_o.eq(x), self.w_o.eq(waiting),
+            product.a.eq(x), product.b.eq(active),
             total.a.eq(self.psum_i), total.b.eq(product.o),
             self.psum_o.eq(total.o),
         ]

@@ -28,7 +28,7 @@ class Accumulate(NumericUnit):
 
     def __init__(self, depth: int = 0, dtype: str = "fp16") -> None:
         self.check_dtype("Accumulate", dtype, ("fp16", "bf16", "int8"))
-        self.dtype = dtype
+        self.dtype, self.in_functions = dtype, dtype != "int8"
         super().__init__({"a": 32, "b": 32}, 32, depth, dtype="int32" if dtype == "int8" else "binary32")
 
     def stages(self) -> list[Stage]:

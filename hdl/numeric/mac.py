@@ -53,6 +53,8 @@ class Product(NumericUnit):
     o : Out(33), fields of `product_layout()`.
     """
 
+    in_functions = True
+
     def __init__(self, depth: int = 0, multiplier: str = "dsp") -> None:
         if multiplier not in MULTIPLIERS:
             raise ValueError(f"multiplier = {multiplier!r}: must be one of {', '.join(MULTIPLIERS)}")
@@ -100,6 +102,8 @@ class AddProduct(NumericUnit):
     a : In(32), psum: +-0, normal, infinite or the canonical NaN; a subnormal one or another NaN is not understood.
     b : In(33), fields of `product_layout()`.  o : Out(32), psum.
     """
+
+    in_functions = True
 
     def __init__(self, depth: int = 0) -> None:
         super().__init__({"a": 32, "b": product_layout().size}, 32, depth)
@@ -157,7 +161,7 @@ class AddProduct(NumericUnit):
         value, zeros = self._shift_out(m, s.total, (2, 1, 0))
         nonzero = let(m, "nonzero", value[27])
         exponent = (s.exponent + 1 - Cat(zeros, s.far))[:8]
-        number = ~s.special
+        number = let(m, "number", ~s.special)
         return {
             "fraction": Cat(value[4:26] & number.replicate(22), Mux(s.special, s.nan, value[26])),
             "exponent": only_if(nonzero, exponent) | s.special.replicate(8),

@@ -33,7 +33,7 @@ class Multiply(NumericUnit):
 
     def __init__(self, depth: int = 0, dtype: str = "fp16") -> None:
         self.check_dtype("Multiply", dtype, ("fp16", "bf16", "int8"))
-        self.dtype = dtype
+        self.dtype, self.in_functions = dtype, dtype != "int8"
         width = 8 if dtype == "int8" else 16
         super().__init__({"a": width, "b": width}, 32, depth, dtype=dtype)
 
