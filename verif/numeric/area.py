@@ -133,7 +133,8 @@ def _in_own_process(row: Row, seeds: int) -> dict[str, Any]:
 def run(rows: list[Row], path: Path | None, jobs: int, seeds: int) -> list[str]:
     """Measure rows, record each as it comes; returns the names of those that failed."""
     failed = []
-    with ThreadPoolExecutor(jobs) as pool:
+    pool = ThreadPoolExecutor(jobs)
+    try:
         waiting = {pool.submit(_in_own_process, row, seeds): row for row in rows}
         for number, done in enumerate(as_completed(waiting), 1):
             name = waiting[done].name
@@ -145,6 +146,8 @@ def run(rows: list[Row], path: Path | None, jobs: int, seeds: int) -> list[str]:
             except Exception as error:  # whatever it is: the other rows are worth having
                 failed.append(name)
                 print(f"[{number}/{len(rows)}] {name}: FAILED: {error}", flush=True)
+    finally:
+        pool.shutdown(cancel_futures=True)  # after Ctrl-C no further row begins
     return failed
 
 
