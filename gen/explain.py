@@ -10,10 +10,6 @@ from focus_rtl.golden.params import Parameters
 
 __all__ = ["Estimate", "estimate", "kilobytes", "lanes", "limits", "memory_table"]
 
-KEY_SLOTS = 8
-"""Dot products for a vector: one with each of its seven neighbours, and its own norm."""
-
-
 # Measured with Verilator 5.48 and g++ 12 -O2 on a 2-core cloud machine, compiler processes one at a time: MB of Verilog
 # written out, CPU seconds, peak MB of the largest process: 0.30 4.5 193, 0.64 10.1 221, 1.23 19.6 251, 1.38 23.1 253,
 # 3.63 56.8 329.  A straight line each.
@@ -48,20 +44,19 @@ def memory_table(rows: list[MemoryRow]) -> list[tuple[str, str, str, str, str]]:
     return [*table, ("sum", str(sum(row.count for row in rows)), "", "", kilobytes(total_bits(rows)))]
 
 
-def slots(p: Parameters) -> int:
-    """Turns that the dot units take for one vector's seven candidates and its norm."""
-    units = KEY_SLOTS if p.matchers == p.candidates else p.matchers
-    return -(-KEY_SLOTS // units)
+def pace(p: Parameters) -> int:
+    """Cycles per vector of the matcher: a turn of the dot units for each of its neighbours and one for its own norm."""
+    return p.window // p.matcher_units * (p.vector // p.matcher_lanes) if p.candidates else 1
 
 
 def lanes(p: Parameters) -> list[tuple[str, str]]:
     """What works in parallel: (unit, how much)."""
-    cycles = slots(p) * (p.vector // p.matcher_lanes)
+    matcher = f"{p.matchers} candidates x {p.matcher_lanes} lanes: a vector every {pace(p)} cycles"
     return [
         ("array", f"{p.rows} x {p.cols} = {p.rows * p.cols} multiply-adds a cycle, {p.pe_depth} cycles deep"),
         ("passes", f"{p.row_passes} for the rows of a k-slice, {p.col_passes} for the columns of an output vector"),
         ("scatter", f"{p.scatter_lanes} tokens x {p.cols} columns a cycle, from {p.psum_banks} psum banks"),
-        ("matcher", f"{p.matchers} candidates x {p.matcher_lanes} lanes: a vector every {cycles} cycles"),
+        ("matcher", matcher if p.candidates else "none: a window of one position has no neighbours"),
     ]
 
 
@@ -69,7 +64,7 @@ def limits(p: Parameters) -> list[str]:
     """Where each unit, and not the array, sets the pace; sentences with numbers."""
     shortest = p.rows * p.pe_depth - p.pe_depth + 1
     share = p.rows / (p.vector * p.scatter_lanes)
-    cycles = slots(p) * (p.vector // p.matcher_lanes)
+    cycles = pace(p)
     unique_k = -(-cycles // (p.row_passes * p.col_passes)) * p.vector
     scatter_k = -(-cycles * p.scatter_lanes // p.col_passes) * p.vector
     return [

@@ -74,7 +74,7 @@ def port_rows(unit: Unit) -> list[PortRow]:
         known = stream if part in ("valid", "ready", "payload", "last") else ""
         fields = _fields(layouts[port.name]) if port.name in layouts else []
         rows.append(PortRow(port.name, "input" if port.inward else "output", len(port.value), known,
-                            [item for item in fields if item.offset < len(port.value)]))
+                            [item for item in fields if item.width and item.offset < len(port.value)]))
     return rows
 
 

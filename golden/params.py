@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 __all__ = ["BLOCK_LIMIT", "ConfigurationError", "ConfigurationTypeError", "Parameters", "Problem", "RULES",
-           "candidates_of", "configuration_hash", "problems"]
+           "candidates_of", "configuration_hash", "matcher_choices", "problems"]
 
 BLOCK_LIMIT = 3
 """Most positions of a block's side."""
@@ -81,6 +81,16 @@ def _nearest_grid(value: tuple[int, ...]) -> str:
     return _show([min(max(size, 1), most) for size, most in zip(value, (4096, 256, 256), strict=True)])
 
 
+def _nearest_block(value: tuple[int, ...]) -> str:
+    return _show([min(max(side, 1), BLOCK_LIMIT) for side in value]) if len(value) == 3 else "[2, 2, 2]"
+
+
+def matcher_choices(block: tuple[int, ...]) -> list[int]:
+    """Legal numbers of matchers: one, a row of the window, a frame of it, or every position but the key's."""
+    window = math.prod(block)
+    return sorted({count for count in (1, block[2], block[1] * block[2], window - 1) if 0 < count < window} or {1})
+
+
 def _divisors(value: int) -> list[int]:
     return [d for d in range(1, value + 1) if value % d == 0]
 
@@ -126,7 +136,9 @@ RULES: tuple[Rule, ...] = (
          lambda v: v["cols"] > 0 and v["vector"] % v["cols"] == 0,
          lambda v: _nearest(v["cols"], _divisors(max(v["vector"], 1)))),
     _powers("m_tile", 8, 4096),
-    _choice("block", ((2, 2, 2),)),
+    Rule(("block",), f"needs three numbers: frames, rows and columns of the window, each 1 .. {BLOCK_LIMIT}",
+         lambda v: len(v["block"]) == 3 and all(1 <= side <= BLOCK_LIMIT for side in v["block"]),
+         lambda v: _nearest_block(v["block"])),
     Rule(("grid_max",), "needs three numbers: frames 1..4096, height and width 1..256",
          lambda v: len(v["grid_max"]) == 3 and 1 <= v["grid_max"][0] <= 4096
          and all(1 <= side <= 256 for side in v["grid_max"][1:]),
@@ -145,7 +157,10 @@ RULES: tuple[Rule, ...] = (
     Rule(("psum_banks", "m_tile"), "must be at most m_tile / 2 (a bank holds at least two psums)",
          lambda v: v["psum_banks"] * 2 <= v["m_tile"], lambda v: str(max(v["m_tile"] // 2, 1))),
     _powers("scatter_lookahead", 2, 16),
-    _choice("matchers", (1, 2, 4, 7)),
+    Rule(("matchers", "block"), "must be 1, a row or a frame of the window, or all but one of its positions "
+         "(for [2, 2, 2]: 1, 2, 4, 7; for [3, 3, 3]: 1, 3, 9, 26)",
+         lambda v: v["matchers"] in matcher_choices(v["block"]),
+         lambda v: _nearest(v["matchers"], matcher_choices(v["block"]))),
     Rule(("matcher_lanes", "vector"), "must be a power of two that divides vector (a dot takes vector / lanes cycles)",
          lambda v: _power_of_two(v["matcher_lanes"]) and v["vector"] % v["matcher_lanes"] == 0,
          lambda v: _nearest(v["matcher_lanes"], [d for d in _divisors(max(v["vector"], 1)) if _power_of_two(d)])),
@@ -204,14 +219,15 @@ class Parameters:
     rows, cols : R x C, processing elements of the systolic array; both divide `vector`.
     vector : V, elements of a vector (= of a k-slice); defines the arithmetic, the array does not.
     m_tile : m, tokens of a full tile; a power of two.
-    block : (frames, rows, columns) of the similarity window.
+    block : (frames, rows, columns) of the similarity window, the key's own position included; 1 .. 3 each.
     grid_max : (frames, height, width), the largest token grid.
     k_max, n_max : largest inner and output dimension of a GEMM, in elements.
     tokens_max : largest number of tokens M of a job; the hardware's limit on the number of its tiles.
     scatter_lanes : S, tokens accumulated per cycle.
     psum_banks : interleaved banks that the scatter lanes read.
     scatter_lookahead : map entries each scatter lane may run ahead of the others.
-    matchers : candidates compared in parallel (7: all, with a unit of its own for the norm).
+    matchers : candidates compared in parallel: 1, a row or a frame of the window, or all of them, which then have a
+        unit of its own beside them for the norm.
     matcher_lanes : lanes of a dot product per cycle; a dot takes `vector / matcher_lanes` cycles.
     pe_depth : cycles from a PE's psum input to its psum output.
     representative : what a group is replaced by.
@@ -265,6 +281,16 @@ class Parameters:
     def candidates(self) -> int:
         """Neighbours of a key in the window."""
         return candidates_of(self.block)
+
+    @property
+    def window(self) -> int:
+        """Positions of the window, the key's own included; also banks of the layouter."""
+        return math.prod(self.block)
+
+    @property
+    def matcher_units(self) -> int:
+        """Dot units: one for each candidate compared in parallel; for all of them, one more for the norm."""
+        return self.window if self.matchers == self.candidates else self.matchers
 
     @property
     def element_bits(self) -> int:

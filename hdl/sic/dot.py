@@ -19,6 +19,8 @@ _MULTIPLY_DEPTH = 1
 
 def late(m: Module, value: Value, cycles: int, name: str, reset: bool = False) -> Value:
     """`value` as it was `cycles` ago; with `reset` the stages start at 0, as anything called valid must."""
+    if not len(Value.cast(value)):
+        return value  # a wire of no bits is nothing that Verilog has a word for
     for cycle in range(1, cycles + 1):
         after = Signal(Value.cast(value).shape(), name=f"{name}_d{cycle}", reset_less=not reset)
         m.d.sync += after.eq(value)

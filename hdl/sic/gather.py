@@ -4,7 +4,9 @@
 Model: `golden/sic/gather.py`.  Test: `verif/sic/test_gather.py`.
 """
 
-from amaranth import Cat, Module, Mux, Signal, Value
+from dataclasses import dataclass
+
+from amaranth import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream
 from amaranth.lib.data import StructLayout, View
 from amaranth.lib.wiring import In, Out
@@ -12,13 +14,27 @@ from amaranth.lib.wiring import In, Out
 from focus_rtl.golden.params import Parameters
 from focus_rtl.hdl.layouts import gather_order, index_beat, position, summary, vector_beat, vector_elements
 from focus_rtl.hdl.memory.ram import Ram
-from focus_rtl.hdl.sic.layouter import BANKS, Layouter, bank_depth, bank_of, offset_of
+from focus_rtl.hdl.sic.layouter import Layouter
 from focus_rtl.hdl.sic.matcher import Matcher, decision_layout
+from focus_rtl.hdl.sic.window import bank_depth, behind, entry_of, offset_of
 from focus_rtl.hdl.unit import Unit, place
 
 __all__ = ["Gather"]
 
 _INDEX_CYCLES, _FETCH_CYCLES, _COLLECT_CYCLES = 2, 1, 2
+
+
+@dataclass(frozen=True)
+class _Fetched:
+    """A vector being taken in the cycle with `fetch`: the tile it is of, and what is known of it (`Gather._entry`).
+
+    `window` is driven by whoever takes the vector: it may be fetched.
+    """
+
+    fetch: Value
+    tile: View
+    key: View
+    window: Signal
 
 
 class Gather(Unit):
@@ -32,8 +48,10 @@ class Gather(Unit):
     back: it leaves with last = 0 when the next one comes, with last = 1 at the end.
 
     All-zero vectors, text, padding, positions outside the grid, and everything when `dense`, pass unmatched in a cycle.
-    Throughput: at most ceil(8 / U) * V / lanes cycles per vector (U = `matchers`, 8 for 7), fewer where neighbours are
-    missing, and no more than `in_flight` vectors in `latency` cycles; tiles are at least `between` cycles apart.
+    With a window of one position there is neither a layouter nor a matcher, and everything passes.
+    Throughput: at most N / U * V / lanes cycles per vector (a window of N positions, U dot units), fewer where
+    neighbours are missing, and no more than `in_flight` vectors in `latency` cycles; tiles are at least `between`
+    cycles apart.
 
     Parameters
     ----------
@@ -65,39 +83,42 @@ class Gather(Unit):
     @property
     def latency(self) -> int:
         """Cycles from the fetch of a vector without neighbours to its index at `out_maps`."""
+        if not self.p.candidates:
+            return _INDEX_CYCLES + _COLLECT_CYCLES
         matcher = Matcher(self.p)
         return _FETCH_CYCLES + matcher.beats - 1 + matcher.latency + _INDEX_CYCLES + _COLLECT_CYCLES
 
     @property
     def in_flight(self) -> int:
         """Vectors in the queue: enough for the full rate where each has neighbours in half of its rounds."""
+        if not self.p.candidates:
+            return 1 << (self.latency + 2).bit_length()
         matcher = Matcher(self.p)
         needed = self.latency // (max(1, matcher.rounds // 2) * matcher.beats) + 3
         return max(16, 1 << (needed - 1).bit_length())
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        layouter, matcher = place(m, "layouter", Layouter(self.p)), place(m, "matcher", Matcher(self.p))
         queue = place(m, "keys", Ram(self._entry.size, self.in_flight, self.p.memories))
         results = place(m, "results", Ram(self._result.size, self.in_flight, self.p.memories))
         taken = Signal()  # the collector read a vector out of the queue
-        self._fetch(m, layouter, matcher, queue, taken)
-        done = self._index(m, matcher, results)
+        fetched = self._fetch(m, queue, taken)
+        decided, decision = self._match(m, fetched) if self.p.candidates else self._pass(m, fetched)
+        done = self._index(m, decided, decision, results)
         self._collect(m, queue, results, done, taken)
         return m
 
-    def _order(self, m: Module, idle: Value, clear: Value, matcher: Matcher) -> View:
+    def _order(self, m: Module, idle: Value) -> View:
         """The tile being fetched: takes an order when there is none; a new threshold waits until all have left."""
         order, waiting, running = Signal(gather_order(self.p)), Signal(), Signal()
         left = Signal(self.p.count_bits)
-        tile = StructLayout({"order": gather_order(self.p), "left": self.p.count_bits, "running": 1})
+        tile = StructLayout({"order": gather_order(self.p), "left": self.p.count_bits, "running": 1, "t2": 32})
         view = Signal(tile)
         t2 = Signal(32)
         same = Signal()
         m.d.comb += [
-            self.orders.ready.eq(~running & ~waiting), clear.eq(~running),
-            same.eq(idle | (self.orders.payload.t2 == t2)), matcher.t2.eq(t2),
-            Value.cast(view).eq(Cat(Value.cast(order), left, running)),
+            self.orders.ready.eq(~running & ~waiting), same.eq(idle | (self.orders.payload.t2 == t2)),
+            Value.cast(view).eq(Cat(Value.cast(order), left, running, t2)),
         ]
         with m.If(self.orders.valid & self.orders.ready):
             m.d.sync += [Value.cast(order).eq(Value.cast(self.orders.payload)), left.eq(self.orders.payload.tokens),
@@ -112,70 +133,92 @@ class Gather(Unit):
                 m.d.sync += running.eq(0)
         return view
 
-    def _fetch(self, m: Module, layouter: Layouter, matcher: Matcher, queue: Ram, taken: Value) -> None:
+    def _fetch(self, m: Module, queue: Ram, taken: Value) -> _Fetched:
         """Starts the next vector when the window is free, or is being left, and the queue has room."""
         in_flight, tail = Signal(range(self.in_flight + 1)), Signal(range(self.in_flight))
-        free, fetch, clear, zero, live = Signal(), Signal(), Signal(), Signal(), Signal()
-        busy = Signal()
-        tile = self._order(m, in_flight == 0, clear, matcher)
+        free, fetch, zero, window = Signal(), Signal(), Signal(), Signal()
+        tile = self._order(m, in_flight == 0)
         key = Signal(self._entry)
         m.d.comb += [
-            free.eq(tile.running & (in_flight != self.in_flight) & (~busy | matcher.done)),
+            free.eq(tile.running & (in_flight != self.in_flight) & window),
             self.vectors.ready.eq(free & self.positions.valid), self.positions.ready.eq(free & self.vectors.valid),
             fetch.eq(free & self.vectors.valid & self.positions.valid),
             zero.eq(~Cat(*(_magnitude(self.p, element) for element in self.vectors.payload)).any()),
             Value.cast(key.data).eq(Value.cast(self.vectors.payload)), key.zero.eq(zero), key.last.eq(tile.left == 1),
             queue.w_en.eq(fetch), queue.w_addr.eq(tail), queue.w_data.eq(Value.cast(key)),
-            layouter.clear.eq(clear), layouter.en.eq(fetch), layouter.live.eq(~zero),
+        ]
+        m.d.sync += in_flight.eq(in_flight + fetch - taken)
+        with m.If(fetch):
+            m.d.sync += tail.eq(tail + 1)
+        return _Fetched(fetch, tile, key, window)
+
+    def _match(self, m: Module, fetched: _Fetched) -> tuple[Value, View]:
+        """Puts each vector into its window and decides on it; returns when, and what."""
+        layouter, matcher = place(m, "layouter", Layouter(self.p)), place(m, "matcher", Matcher(self.p))
+        fetch, tile, key = fetched.fetch, fetched.tile, fetched.key
+        busy, live = Signal(), Signal()
+        m.d.comb += [
+            fetched.window.eq(~busy | matcher.done),
+            layouter.clear.eq(~tile.running), layouter.en.eq(fetch), layouter.live.eq(~key.zero),
             Value.cast(layouter.position).eq(Value.cast(self.positions.payload)),
             Value.cast(layouter.vector).eq(Value.cast(self.vectors.payload)),
             layouter.height.eq(tile.order.height), layouter.width.eq(tile.order.width),
             layouter.enabled.eq(tile.order.mask),
+            matcher.valid.eq(busy), matcher.active.eq(layouter.entered & live), matcher.visible.eq(layouter.visible),
+            Value.cast(matcher.place).eq(Value.cast(layouter.place)), matcher.t2.eq(tile.t2),
         ]
-        m.d.sync += in_flight.eq(in_flight + fetch - taken)
+        for bank in range(self.p.window):
+            m.d.comb += Value.cast(matcher.banks[bank]).eq(Value.cast(layouter.banks[bank]))
         with m.If(fetch):
-            m.d.sync += [busy.eq(1), tail.eq(tail + 1), Value.cast(matcher.key).eq(Value.cast(self.vectors.payload)),
-                         matcher.last.eq(key.last), live.eq(~zero & ~tile.order.dense)]
+            m.d.sync += [busy.eq(1), Value.cast(matcher.key).eq(Value.cast(self.vectors.payload)),
+                         matcher.last.eq(key.last), live.eq(~key.zero & ~tile.order.dense)]
         with m.Elif(matcher.done):
             m.d.sync += busy.eq(0)
-        m.d.comb += [
-            matcher.valid.eq(busy), matcher.active.eq(layouter.entered & live), matcher.visible.eq(layouter.visible),
-            Value.cast(matcher.place).eq(Value.cast(layouter.place)),
-        ]
-        for bank in range(BANKS):
-            m.d.comb += Value.cast(matcher.banks[bank]).eq(Value.cast(layouter.banks[bank]))
+        return matcher.decided, matcher.decision
 
-    def _index(self, m: Module, matcher: Matcher, results: Ram) -> Value:
-        """Reads the neighbour's index (_s0), then decides and writes the vector's own (_s1); returns when it does."""
-        words = place(m, "indices", Ram(self.p.index_bits, BANKS * bank_depth(self.p), self.p.memories))
-        decision = matcher.decision
+    def _pass(self, m: Module, fetched: _Fetched) -> tuple[Value, View]:
+        """What stands in for layouter and matcher where a window has one position: every vector passes at once."""
+        decision = Signal(decision_layout(self.p))
+        m.d.comb += [fetched.window.eq(1), decision.last.eq(fetched.key.last)]
+        return fetched.fetch, decision
+
+    def _index(self, m: Module, decided: Value, decision: View, results: Ram) -> Value:
+        """Decides on each vector's index a cycle (_s1) after the neighbour's is asked for; returns when it does."""
         decision_s1 = Signal(decision_layout(self.p))
-        valid_s1, repeat_s1 = Signal(), Signal()
-        bank, address = Signal(3), Signal.like(words.r_addr)
-        own, own_s1 = Signal.like(words.r_addr), Signal.like(words.r_addr)
-        unique, index, latest, tail = (Signal(self.p.index_bits), Signal(self.p.index_bits), Signal(self.p.index_bits),
-                                       Signal(range(self.in_flight)))
-        spot = decision.place
-        write = Signal()
+        valid_s1 = Signal()
+        index, unique, tail = Signal(self.p.index_bits), Signal(self.p.index_bits), Signal(range(self.in_flight))
+        m.d.sync += [valid_s1.eq(decided), Value.cast(decision_s1).eq(Value.cast(decision))]
+        nearest = self._nearest(m, decided, decision, valid_s1 & decision_s1.active, index)
         m.d.comb += [
-            bank.eq(bank_of(spot) ^ decision.slot),
-            address.eq(Cat(bank, offset_of(self.p, spot, bank[1], bank[0]))),
-            own.eq(Cat(bank_of(spot), offset_of(self.p, spot, spot.row[0], spot.column[0]))),
-            write.eq(valid_s1 & decision_s1.active),
-            words.w_en.eq(write), words.w_addr.eq(own_s1), words.w_data.eq(index),
-            # The vector just before may be the neighbour: its index is being written and is taken from `latest`.
-            words.r_en.eq(matcher.decided & decision.match & ~(write & (own_s1 == address))), words.r_addr.eq(address),
-            index.eq(Mux(decision_s1.match, Mux(repeat_s1, latest, words.r_data), unique)),
+            index.eq(Mux(decision_s1.match, nearest, unique)),
             results.w_en.eq(valid_s1), results.w_addr.eq(tail), results.w_data.eq(Cat(index, ~decision_s1.match)),
         ]
-        m.d.sync += [
-            valid_s1.eq(matcher.decided), Value.cast(decision_s1).eq(Value.cast(decision)), own_s1.eq(own),
-            repeat_s1.eq(write & (own_s1 == address)),
-        ]
         with m.If(valid_s1):
-            m.d.sync += [latest.eq(index), tail.eq(tail + 1),
+            m.d.sync += [tail.eq(tail + 1),
                          unique.eq(Mux(decision_s1.last, 0, unique + (decision_s1.match == 0)))]
         return valid_s1
+
+    def _nearest(self, m: Module, decided: Value, decision: View, write: Value, index: Value) -> Value:
+        """The index of the neighbour that `decision` names, a cycle later; keeps what is written then, `index`."""
+        if not self.p.candidates:
+            return Const(0, self.p.index_bits)
+        depth, sides, spot = bank_depth(self.p), self.p.block, decision.place
+        words = place(m, "indices", Ram(self.p.index_bits, self.p.window * depth, self.p.memories))
+        address, own, own_s1 = (Signal.like(words.r_addr, name=name) for name in ("address", "own", "own_s1"))
+        bank, latest, repeat, repeat_s1 = Signal(len(spot.rest)), Signal(self.p.index_bits), Signal(), Signal()
+        m.d.comb += [
+            bank.eq(behind(sides, spot.rest, decision.slot)),
+            address.eq(entry_of(sides, bank, offset_of(self.p, spot, bank), depth)),
+            own.eq(entry_of(sides, spot.rest, offset_of(self.p, spot), depth)),
+            words.w_en.eq(write), words.w_addr.eq(own_s1), words.w_data.eq(index),
+            # The vector just before may be the neighbour: its index is being written and is taken from `latest`.
+            repeat.eq(write & (own_s1 == address)),
+            words.r_en.eq(decided & decision.match & ~repeat), words.r_addr.eq(address),
+        ]
+        m.d.sync += [own_s1.eq(own), repeat_s1.eq(repeat)]
+        with m.If(write):
+            m.d.sync += latest.eq(index)
+        return Mux(repeat_s1, latest, words.r_data)
 
     def _collect(self, m: Module, queue: Ram, results: Ram, done: Value, taken: Value) -> None:
         """Reads decided vectors in order and sends out what becomes of them."""

@@ -4,19 +4,29 @@
 Model: `golden/sic/matcher.py`.  Test: `verif/sic/test_matcher.py`.
 """
 
+import math
 from dataclasses import dataclass
 
 from amaranth import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.data import StructLayout, View
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import bits_for
 
 from focus_rtl.golden.params import Parameters
 from focus_rtl.hdl.layouts import vector_elements
 from focus_rtl.hdl.memory.ram import Ram
 from focus_rtl.hdl.sic.dot import Dot, late
-from focus_rtl.hdl.sic.layouter import BANKS, bank_depth, bank_of, exchange, offset_of, place_layout
 from focus_rtl.hdl.sic.likeness import Likeness
+from focus_rtl.hdl.sic.window import (
+    bank_depth,
+    behind,
+    choose,
+    code_bits,
+    code_of,
+    entry_of,
+    offset_of,
+    place_layout,
+    rotate,
+)
 from focus_rtl.hdl.unit import Unit, place
 
 __all__ = ["Matcher", "decision_layout"]
@@ -25,8 +35,8 @@ _SQUARE_DEPTH, _COMPARE_DEPTH = 2, 2
 
 
 def decision_layout(p: Parameters) -> StructLayout:
-    """What became of a vector: matched with neighbour `slot` (4*df + 2*dr + dc); the rest as it was given."""
-    return StructLayout({"match": 1, "slot": 3, "active": 1, "place": place_layout(p), "last": 1})
+    """What became of a vector: matched with the neighbour of code `slot` (dc, dr, df); the rest as it was given."""
+    return StructLayout({"match": 1, "slot": code_bits(p.block), "active": 1, "place": place_layout(p), "last": 1})
 
 
 @dataclass(frozen=True)
@@ -46,11 +56,13 @@ class _Candidate:
 class Matcher(Unit):
     """One decision per vector, in order.
 
-    A vector has eight slots: 0 is its own norm, s = 4*df + 2*dr + dc a neighbour.  U dot units (`matchers`, or 8 for 7)
-    take slots r*U .. r*U + U-1 in round r, V / lanes cycles a round; rounds in which nothing is visible are skipped,
-    and the next vector's rounds follow without a gap: at most ceil(8 / U) * V / lanes cycles per vector.  A vector that
-    is not `active` takes one cycle.  Behind the dots everything runs freely at a fixed latency, in order, so that
-    memories are read and written late and yet as if each vector were finished before the next began:
+    A vector has a slot for each of the window's N positions: 0 is its own norm, (df*bh + dr)*bw + dc a neighbour.
+    U dot units (`matchers`, or N for N - 1) take slots r*U .. r*U + U-1 in round r, V / lanes cycles a round; rounds in
+    which nothing is visible are skipped, and the next vector's rounds follow without a gap: at most N / U * V / lanes
+    cycles per vector.  A vector that is not `active` takes one cycle.  U is a product of the window's last sides, so
+    a round has one frame, or one row of one, and a unit one place in it.  Behind the dots everything runs freely at a
+    fixed latency, in order, so that memories are read and written late and yet as if each vector were finished before
+    the next began:
 
     - norms live in U Rams, bank b in Ram b mod U.  A vector's norm is written when it arrives, at least one round
       before anyone asks for it; in that round its own Ram is the one that has nothing to read.
@@ -71,18 +83,22 @@ class Matcher(Unit):
 
     def __init__(self, p: Parameters) -> None:
         self.p, self._likeness = p, Likeness(p)
-        self.units = BANKS if p.matchers == BANKS - 1 else p.matchers
-        self.rounds = BANKS // self.units
+        self.units = p.matcher_units
+        self.rounds = p.window // self.units
         self.beats = p.vector // p.matcher_lanes
-        self._split = self.units.bit_length() - 1  # low bits of a bank or slot: which unit
+        axes = next(number for number in range(4) if math.prod(p.block[3 - number:]) == self.units)
+        self._high, self._low = p.block[:3 - axes], p.block[3 - axes:]  # sides that rounds and units run over
+        self._split = code_bits(self._low)  # low bits of a bank's or slot's code: which unit
+        self._tree_latency = (self.units - 1).bit_length() * _COMPARE_DEPTH
         self._loop_depth = min(self.beats - 1, _COMPARE_DEPTH)
-        self._choose = self._split * _COMPARE_DEPTH + (self._loop_depth + 1 if self.rounds > 1 else 0)
+        self._choose = self._tree_latency + (self._loop_depth + 1 if self.rounds > 1 else 0)
         super().__init__({
-            "valid": In(1), "done": Out(1), "key": In(vector_elements(p)), "banks": In(vector_elements(p)).array(BANKS),
-            "visible": In(BANKS), "active": In(1), "place": In(place_layout(p)), "last": In(1), "t2": In(32),
+            "valid": In(1), "done": Out(1), "key": In(vector_elements(p)),
+            "banks": In(vector_elements(p)).array(p.window), "visible": In(p.window), "active": In(1),
+            "place": In(place_layout(p)), "last": In(1), "t2": In(32),
             "decided": Out(1), "decision": Out(decision_layout(p)),
         }, p=p)
-        self._tag = StructLayout({"round": bits_for(self.rounds - 1), "candidates": self.units, "active": 1,
+        self._tag = StructLayout({"round": code_bits(self._high), "candidates": self.units, "active": 1,
                                   "place": place_layout(p), "last": 1})
 
     @property
@@ -124,7 +140,8 @@ class Matcher(Unit):
 
     def _issue(self, m: Module) -> tuple[View, Value, Value, Value, Value]:
         """Walks over the rounds; returns the round's tag, beat, whether that is its last, if it is first, if final."""
-        fresh, left, todo, rest = Signal(init=1), Signal(BANKS), Signal(BANKS), Signal(BANKS)
+        fresh = Signal(init=1)
+        left, todo, rest = (Signal(self.p.window, name=name) for name in ("left", "todo", "rest"))
         tag = Signal(self._tag)
         beat = Signal(range(max(self.beats, 2)))
         first, final, last_beat = Signal(), Signal(), Signal()
@@ -138,7 +155,7 @@ class Matcher(Unit):
             low, high = number * self.units, (number + 1) * self.units
             with m.If(todo[low:high].any()):
                 slots = todo[low:high] if number else Cat(0, todo[1:high])
-                m.d.comb += [tag.round.eq(number), tag.candidates.eq(Mux(self.active, slots, 0)),
+                m.d.comb += [tag.round.eq(code_of(self._high, number)), tag.candidates.eq(Mux(self.active, slots, 0)),
                              rest.eq(Cat(Const(0, high), todo[high:]))]
         with m.If(self.valid):
             m.d.sync += beat.eq(beat + 1)
@@ -156,11 +173,11 @@ class Matcher(Unit):
         """Operands and dot units; returns the results."""
         lanes = self.p.matcher_lanes
         parts = [self._part(vector, beat) for vector in (*self.banks, self.key)]
-        own = bank_of(self.place)
+        own = self.place.rest
         *banks, key = parts
-        row = own[self._split:] ^ tag.round
-        chosen = [Array(banks[unit::self.units])[row] if self.rounds > 1 else banks[unit] for unit in range(self.units)]
-        operands = exchange(chosen, own[:self._split])
+        row = behind(self._high, own[self._split:], tag.round)
+        chosen = [choose(self._high, banks[unit::self.units], row) for unit in range(self.units)]
+        operands = rotate(self._low, chosen, own[:self._split])
         operands[0] = Mux(tag.round == 0, key, operands[0])
         valid_s1 = late(m, self.valid, 1, "issued", reset=True)
         last_s1, key_s1 = late(m, last_beat, 1, "last_beat"), late(m, key, 1, "key")
@@ -174,27 +191,26 @@ class Matcher(Unit):
 
     def _norms(self, m: Module, tag: View, valid: Value, first: Value, norm: Value) -> list[Value]:
         """Writes the key's norm in its first round, reads the round's candidates'; returns those a cycle later."""
-        own = bank_of(tag.place)
+        own, depth = tag.place.rest, bank_depth(self.p)
+        row = behind(self._high, own[self._split:], tag.round)
         read = []
         for unit in range(self.units):
-            depth = self.rounds * bank_depth(self.p)
-            words = place(m, f"norms{unit}", Ram(self._likeness.n_bits, depth, self.p.memories))
-            row = own[self._split:] ^ tag.round if self.rounds > 1 else Const(0, 0)
-            bank = Cat(Const(unit, self._split), row)
-            offset = offset_of(self.p, tag.place, bank[1], bank[0])
+            words = place(m, f"norms{unit}", Ram(self._likeness.n_bits, self.rounds * depth, self.p.memories))
+            code = code_of(self._low, unit)
+            entry = entry_of(self._high, row, offset_of(self.p, tag.place, Cat(Const(code, self._split), row)), depth)
             write, address = Signal(name=f"write_norm{unit}"), Signal.like(words.r_addr, name=f"norm_address{unit}")
             m.d.comb += [
-                address.eq(Cat(row, offset)), write.eq(valid & first & tag.active & (own[:self._split] == unit)),
+                address.eq(entry), write.eq(valid & first & tag.active & (own[:self._split] == code)),
                 words.w_en.eq(write), words.w_addr.eq(address), words.w_data.eq(norm),
                 words.r_en.eq(valid & tag.candidates.any() & ~write), words.r_addr.eq(address),
             ]
             read.append(words.r_data)
-        return exchange(read, late(m, own[:self._split], 1, "own_low") if self._split else Const(0, 1))
+        return rotate(self._low, read, late(m, own[:self._split], 1, "own_low"))
 
     def _candidates(self, m: Module, tag: View, dots: list[Value], norms: list[Value]) -> list[_Candidate | None]:
         """By unit, _SQUARE_DEPTH cycles after the dots; None for the unit that only makes norms."""
         found: list[_Candidate | None] = []
-        round_s3 = late(m, tag.round, _SQUARE_DEPTH, "round_s2") if self.rounds > 1 else Const(0, 0)
+        round_s3 = late(m, tag.round, _SQUARE_DEPTH, "round_s2")
         for unit, (d, n) in enumerate(zip(dots, norms, strict=True)):
             if unit == 0 and self.rounds == 1:
                 found.append(None)
@@ -202,7 +218,7 @@ class Matcher(Unit):
             square = self._likeness.square(m, f"square{unit}", d, _SQUARE_DEPTH)
             n_s3 = late(m, n, _SQUARE_DEPTH - 1, f"norm{unit}")
             asked = late(m, tag.candidates[unit], _SQUARE_DEPTH, f"asked{unit}")
-            slot = Cat(Const(unit, self._split), round_s3)
+            slot = Cat(Const(code_of(self._low, unit), self._split), round_s3)
             found.append(_Candidate(asked & self._likeness.sound(n_s3), square, n_s3, slot))
         return found
 
@@ -210,17 +226,19 @@ class Matcher(Unit):
         """The best of all rounds, `_choose` cycles later: a tree over the units, then one round after another."""
         level = 0
         while len(candidates) > 1:
-            candidates = [self._pick(m, f"tree{level}_{pair}", candidates[2 * pair], candidates[2 * pair + 1],
-                                     _COMPARE_DEPTH) for pair in range(len(candidates) // 2)]
+            pairs = [self._pick(m, f"tree{level}_{pair}", candidates[2 * pair], candidates[2 * pair + 1],
+                                _COMPARE_DEPTH) for pair in range(len(candidates) // 2)]
+            odd = candidates[2 * len(pairs):]
+            candidates = [*pairs, *(one.late(m, _COMPARE_DEPTH, f"tree{level}_odd") for one in odd if one)]
             level += 1
         winner = candidates[0]
         assert winner is not None
         if self.rounds == 1:
             return winner
-        tree = self._split * _COMPARE_DEPTH
-        valid, first = late(m, valid, tree, "valid_s3", reset=True), late(m, first, tree, "first_s3")
+        valid = late(m, valid, self._tree_latency, "valid_s3", reset=True)
+        first = late(m, first, self._tree_latency, "first_s3")
         best = _Candidate(Signal(), Signal(self._likeness.q_bits, reset_less=True),
-                          Signal(self._likeness.n_bits, reset_less=True), Signal(3))
+                          Signal(self._likeness.n_bits, reset_less=True), Signal(code_bits(self.p.block)))
         before = _Candidate(best.ok & ~first, best.q, best.n, best.slot)
         better = self._pick(m, "loop", before, winner, self._loop_depth)
         with m.If(late(m, valid, self._loop_depth, "valid_loop", reset=True)):

@@ -126,7 +126,8 @@ def _line(outcome: Outcome) -> str:
     verdict = "equal" if outcome.passed else "FAILED"
     return (f"{outcome.number:4} {p.sha256[:12]} {p.dtype} R {p.rows:2} C {p.cols:2} V {p.vector:2} m {p.m_tile:2} "
             f"grid {grid:7} S {p.scatter_lanes} banks {p.psum_banks:2} ahead {p.scatter_lookahead:2} "
-            f"matchers {p.matchers} lanes {p.matcher_lanes:2} depth {p.pe_depth}: "
+            f"block {'x'.join(str(side) for side in p.block)} matchers {p.matchers:2} lanes {p.matcher_lanes:2} "
+            f"depth {p.pe_depth}: "
             f"{outcome.compared:5} words, {outcome.cycles:6} cycles, {outcome.seconds:5.1f} s, {verdict}")
 
 

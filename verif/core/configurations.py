@@ -3,13 +3,14 @@
 
 import functools
 import itertools
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.random import Generator
 
-from focus_rtl.golden.params import Parameters
+from focus_rtl.golden.params import Parameters, matcher_choices
 
 __all__ = ["EVERY", "NUMBERS", "PAIRED", "empty_bins", "plan", "value_bins"]
 
@@ -18,10 +19,15 @@ MOST_UNITS = 40  # floating-point units that a small build may have
 
 DTYPES = ("fp16", "bf16", "int8")
 
+SIDES = ("block frames", "block rows", "block columns")
+
 EVERY: dict[str, tuple[int, ...]] = {
-    "scatter_lanes": (1, 2, 4), "matchers": (1, 2, 4, 7), "psum_banks": (1, 2, 4, 8, 16, 32),
-    "scatter_lookahead": (2, 4, 8, 16), "pe_depth": (1, 2, 3, 4)}
-"""Fields of which every legal value has to occur."""
+    "scatter_lanes": (1, 2, 4), "psum_banks": (1, 2, 4, 8, 16, 32), "scatter_lookahead": (2, 4, 8, 16),
+    "pe_depth": (1, 2, 3, 4), **dict.fromkeys(SIDES, (1, 2, 3))}
+"""Fields, and sides of the window, of which every legal value has to occur."""
+
+MATCHERS = ("one", "row", "frame", "all", "none")
+"""What the matchers of a window take at a time, whatever its size; `none`: it has no neighbours."""
 
 NUMBERS = ("rows", "cols", "vector", "m_tile", "frames", "height", "width", "k_max", "n_max", "tokens_max",
            "matcher_lanes")
@@ -31,7 +37,7 @@ Pair = tuple[str, int | str, str, int | str]
 
 RELATIONS = ("R != C", "R = C", "R < V", "R = V", "C < V", "C = V", "V no power of two")
 
-PAIRED = ("dtype", "R", "C", "V/R", "S", "matchers")
+PAIRED = ("dtype", "R", "C", "V/R", "S", "matchers", *SIDES)
 """Every pair of values of two of these that fits a small build has to occur in a long campaign."""
 
 
@@ -39,9 +45,18 @@ def _divisors(value: int) -> list[int]:
     return [number for number in range(1, value + 1) if value % number == 0]
 
 
-def _units(rows: int, cols: int, lanes: int, matchers: int, matcher_lanes: int) -> int:
+def _kind(block: tuple[int, ...], matchers: int) -> str:
+    """Which of `MATCHERS` that number is."""
+    window = math.prod(block)
+    if window == 1 or matchers == window - 1:
+        return "none" if window == 1 else "all"
+    return "one" if matchers == 1 else "row" if matchers == block[2] else "frame"
+
+
+def _units(rows: int, cols: int, lanes: int, block: tuple[int, ...], matchers: int, matcher_lanes: int) -> int:
     """Floating-point multipliers and adders, roughly."""
-    return rows * cols + lanes * cols + (8 if matchers == 7 else matchers) * matcher_lanes
+    dots = math.prod(block) if _kind(block, matchers) == "all" else matchers
+    return rows * cols + lanes * cols + dots * matcher_lanes
 
 
 @functools.cache
@@ -50,12 +65,23 @@ def _pairs_that_fit() -> frozenset[Pair]:
     pairs: set[Pair] = set()
     for vector in VECTORS:
         sides = _divisors(vector)
-        for rows, cols, lanes, matchers in itertools.product(sides, sides, EVERY["scatter_lanes"], EVERY["matchers"]):
-            if _units(rows, cols, lanes, matchers, 1) <= MOST_UNITS:
-                for dtype in DTYPES:
-                    pairs |= set(_pairs({"dtype": dtype, "R": rows, "C": cols, "V/R": vector // rows, "S": lanes,
-                                         "matchers": matchers}))
+        for rows, cols, lanes in itertools.product(sides, sides, EVERY["scatter_lanes"]):
+            for block, matchers in _windows():
+                if _units(rows, cols, lanes, block, matchers, 1) <= MOST_UNITS:
+                    for dtype in DTYPES:
+                        pairs |= set(_pairs({"dtype": dtype, "R": rows, "C": cols, "V/R": vector // rows, "S": lanes,
+                                             "matchers": _kind(block, matchers), **_sides(block)}))
     return frozenset(pairs)
+
+
+def _windows() -> list[tuple[tuple[int, ...], int]]:
+    """Every window with every number of matchers."""
+    return [(block, matchers) for block in itertools.product((1, 2, 3), repeat=3)
+            for matchers in matcher_choices(block)]
+
+
+def _sides(block: tuple[int, ...]) -> dict[str, int | str]:
+    return dict(zip(SIDES, block, strict=True))
 
 
 def _pairs(values: dict[str, int | str]) -> Iterator[Pair]:
@@ -65,7 +91,7 @@ def _pairs(values: dict[str, int | str]) -> Iterator[Pair]:
 
 def _paired_values(p: Parameters) -> dict[str, int | str]:
     return {"dtype": p.dtype, "R": p.rows, "C": p.cols, "V/R": p.row_passes, "S": p.scatter_lanes,
-            "matchers": p.matchers}
+            "matchers": _kind(p.block, p.matchers), **_sides(p.block)}
 
 
 def _random(rng: Generator) -> Parameters | None:
@@ -75,13 +101,14 @@ def _random(rng: Generator) -> Parameters | None:
 
     vector, m_tile = draw(VECTORS), draw((8, 8, 16, 16, 32, 64))
     rows, cols = draw(_divisors(vector)), draw(_divisors(vector))
-    lanes, matchers = draw(EVERY["scatter_lanes"]), draw(EVERY["matchers"])
+    lanes, block = draw(EVERY["scatter_lanes"]), tuple(draw((1, 2, 2, 3)) for _ in range(3))
+    matchers = draw(matcher_choices(block))
     banks = draw(EVERY["psum_banks"])
     matcher_lanes = draw([number for number in _divisors(vector) if number & (number - 1) == 0])
-    if not lanes <= banks <= m_tile // 2 or _units(rows, cols, lanes, matchers, matcher_lanes) > MOST_UNITS:
+    if not lanes <= banks <= m_tile // 2 or _units(rows, cols, lanes, block, matchers, matcher_lanes) > MOST_UNITS:
         return None
     return Parameters(
-        dtype=str(rng.choice(DTYPES)), rows=rows, cols=cols, vector=vector, m_tile=m_tile, block=(2, 2, 2),
+        dtype=str(rng.choice(DTYPES)), rows=rows, cols=cols, vector=vector, m_tile=m_tile, block=block,
         grid_max=(draw((1, 2, 5, 8, 64)), draw((1, 3, 4, 6, 9)), draw((1, 2, 4, 5, 7))),
         k_max=vector * draw((3, 4, 7)) + draw((0, 1, 3)), n_max=vector * draw((3, 5)) + draw((0, 2)),
         tokens_max=draw((128, 200, 513, 4096)), scatter_lanes=lanes, psum_banks=banks,
@@ -91,8 +118,9 @@ def _random(rng: Generator) -> Parameters | None:
 
 def value_bins(p: Parameters) -> Iterator[str]:
     """The bins that a configuration falls into."""
-    values = p.to_dict() | dict(zip(("frames", "height", "width"), p.grid_max, strict=True))
-    for name in ("dtype", *EVERY, *NUMBERS):
+    values = p.to_dict() | dict(zip(("frames", "height", "width"), p.grid_max, strict=True)) | _sides(p.block)
+    values["matchers"] = _kind(p.block, p.matchers)
+    for name in ("dtype", "matchers", *EVERY, *NUMBERS):
         yield f"{name} = {values[name]}"
     relations = (p.rows != p.cols, p.rows == p.cols, p.rows < p.vector, p.rows == p.vector, p.cols < p.vector,
                  p.cols == p.vector, p.vector & (p.vector - 1) != 0)
@@ -131,7 +159,7 @@ def _numbers(p: Parameters) -> list[str]:
 
 
 def _wanted_values() -> list[str]:
-    values = {"dtype": DTYPES, **EVERY}
+    values = {"dtype": DTYPES, "matchers": MATCHERS, **EVERY}
     return [f"{name} = {value}" for name, legal in values.items() for value in legal] + list(RELATIONS)
 
 

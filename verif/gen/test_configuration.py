@@ -22,7 +22,7 @@ BROKEN: list[tuple[dict[str, Any], str, Any]] = [
     ({"rows": 5}, "rows", 4),
     ({"cols": 3}, "cols", 2),
     ({"m_tile": 100}, "m_tile", 128),
-    ({"block": [2, 2, 3]}, "block", [2, 2, 2]),
+    ({"block": [2, 0, 4]}, "block", [2, 1, 3]),
     ({"grid_max": [64, 300, 14]}, "grid_max", [64, 256, 14]),
     ({"k_max": 200_000}, "k_max", 131_071),
     ({"n_max": 200_000}, "n_max", 131_071),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from focus_rtl.golden.job import Grid, Job, Tile, tiles_of
+from focus_rtl.golden.job import ALL_CANDIDATES, Grid, Job, Tile, tiles_of
 from focus_rtl.golden.numeric.dtypes import Bits, numbers, quantise
 from focus_rtl.golden.params import Parameters
 
@@ -53,8 +53,9 @@ def random_job(rng: Generator, params: Parameters, k: int, n: int) -> Job:
     if rng.random() < 0.4:
         tiles += (random_tile(rng, int(rng.integers(1, params.m_tile + 1)), height, width),)
     threshold = float(rng.choice((0.0, 0.5, 0.7, 0.9, 1.0)))
-    mask = 0x7F if rng.random() < 0.6 else int(rng.integers(0, 0x80))
-    return Job(k, n, tiles, height, width, threshold, mask, bool(rng.random() < 0.15), params.dtype)
+    mask = ALL_CANDIDATES if rng.random() < 0.6 else int(rng.integers(1 << params.candidates))
+    return Job(k, n, tiles, height, width, threshold, mask, bool(rng.random() < 0.15), params.dtype,
+               params.block)
 
 
 def _elements(values: NDArray[Any], dtype: str) -> Bits:

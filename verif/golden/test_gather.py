@@ -193,6 +193,19 @@ def test_a_window_has_a_position_in_every_bank(block: Block) -> None:
             assert {bank(each, block) for each in (place, *neighbours(place, block))} == set(range(size))
 
 
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_masked_block_is_a_smaller_one(block: Block) -> None:
+    mask = sum(1 << number for number, step in enumerate(neighbourhood((3, 3, 3)))
+               if all(distance < side for distance, side in zip(step, block, strict=True)))
+    rng = np.random.default_rng(block)
+    tile = tiles_of(Grid(4, 3, 5), 64, rng.random(60) < 0.9)[0]
+    vectors = rough_vectors(rng, tile.tokens, 3)
+    small, masked = (gather(vectors, tile, 3, 5, 0x3E800000, bits, block=built)
+                     for bits, built in ((ALL_CANDIDATES, block), (mask, (3, 3, 3))))
+    assert small.index_map.tolist() == masked.index_map.tolist()
+    assert small.matched > 0 or block == (1, 1, 1)
+
+
 def test_a_deeper_block_remembers_more_frames() -> None:
     tile = Tile(np.array([(1, 0, 0, 0), (1, 2, 0, 0), (1, 1, 0, 0), (1, 0, 0, 1)]))
     assert windows(tile, 1, 2, (3, 1, 2))[:, neighbourhood((3, 1, 2)).index((0, 0, 1))].tolist() == [-1, -1, -1, 0]

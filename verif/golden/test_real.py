@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from focus_rtl.golden.core import concentrate, dense_slices, next_slices, run_layer, tokens_of
-from focus_rtl.golden.job import Grid, Job, tiles_of
+from focus_rtl.golden.job import Block, Grid, Job, tiles_of
 from focus_rtl.golden.numeric.dtypes import DTYPES, Bits, quantise
 from focus_rtl.golden.sic.gather import gather
 from focus_rtl.golden.sic.layouter import windows
@@ -19,14 +19,15 @@ def compare(video: Bits, job: Job) -> tuple[int, int, int]:
     compared = close = matched = 0
     for tile, rows in job.spans():
         vectors = video[rows]
-        got = decide(vectors, windows(tile, job.height, job.width), job.t2, job.mask, job.dtype)
+        got = decide(vectors, windows(tile, job.height, job.width, job.block), job.t2, job.mask, job.dtype)
         want = real.judge(real.numbers(vectors, job.dtype), tile.positions, job.height, job.width, job.threshold,
-                          job.mask, job.dtype)
+                          job.mask, job.dtype, job.block)
         found = got.neighbour.tolist()
         assert [a for a, near in zip(found, want.close, strict=True) if not near] == \
                [b for b, near in zip(want.neighbour, want.close, strict=True) if not near]
         settled = [a if near else b for a, b, near in zip(found, want.neighbour, want.close, strict=True)]
-        gathered = gather(vectors, tile, job.height, job.width, job.t2, job.mask, dtype=job.dtype)
+        gathered = gather(vectors, tile, job.height, job.width, job.t2, job.mask, dtype=job.dtype,
+                          block=job.block)
         assert gathered.index_map.tolist() == real.index_map(settled)
         compared, close = compared + tile.tokens, close + sum(want.close)
         matched += sum(other >= 0 for other in found)
@@ -36,14 +37,15 @@ def compare(video: Bits, job: Job) -> tuple[int, int, int]:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("v", "threshold", "mask"), [
-    (4, 0.9, 0x7F), (8, 0.9, 0x7F), (16, 0.85, 0x7F), (32, 0.9, 0x7F), (32, 0.95, 0x7F), (32, 0.9, 0x0B),
-    (64, 0.9, 0x7F), (12, 0.0, 0x7F)])
-def test_matches_and_groups(v: int, threshold: float, mask: int, dtype: str) -> None:
+@pytest.mark.parametrize(("v", "threshold", "mask", "block"), [
+    (4, 0.9, -1, (2, 2, 2)), (8, 0.9, -1, (2, 2, 2)), (16, 0.85, -1, (3, 3, 3)), (32, 0.9, -1, (2, 2, 2)),
+    (32, 0.95, -1, (2, 2, 2)), (32, 0.9, 0x0B, (2, 2, 2)), (64, 0.9, -1, (1, 3, 2)), (12, 0.0, -1, (3, 1, 2))])
+def test_matches_and_groups(v: int, threshold: float, mask: int, block: Block, dtype: str) -> None:
     rng = np.random.default_rng(v)
     grid = Grid(6, 9, 11)
     retained = rng.random(grid.tokens) < 0.85
-    job = Job(v, v, tiles_of(grid, 256, retained), grid.height, grid.width, threshold, mask, dtype=dtype)
+    job = Job(v, v, tiles_of(grid, 256, retained), grid.height, grid.width, threshold, mask, dtype=dtype,
+              block=block)
     compared, matched, close = compare(smooth_video(rng, grid, v, dtype=dtype)[retained], job)
     assert compared == retained.sum()
     assert 0.1 * compared < matched < compared

@@ -88,9 +88,9 @@ def _cosine(a: Floats, b: Floats) -> float:
 
 
 def judge(vectors: Floats, positions: NDArray[np.int32], height: int, width: int, threshold: float,
-          mask: int = -1, dtype: str = "fp16", block: tuple[int, int, int] = (2, 2, 2)) -> Judged:
+          mask: int = -1, dtype: str = "fp16", block: Sequence[int] = (2, 2, 2)) -> Judged:
     """Decide every token of a tile whose positions are in order, each at most once; (m, V) float64, all finite."""
-    steps = [step for step in np.ndindex(block) if any(step)]
+    steps = [step for step in np.ndindex(*block) if any(step)]
     near = band(vectors.shape[1], dtype)
     where: dict[tuple[int, int, int], int] = {}
     neighbour, close = [], []

@@ -12,12 +12,12 @@ from amaranth.lib.data import StructLayout
 from amaranth.lib.memory import Memory
 from numpy.typing import NDArray
 
-from focus_rtl.golden.job import Grid, Job, Tile, tiles_of
+from focus_rtl.golden.job import ALL_CANDIDATES, Grid, Job, Tile, tiles_of
 from focus_rtl.golden.numeric.dtypes import Bits, is_zero, numbers, quantise
 from focus_rtl.golden.numeric.formats import multiply32
 from focus_rtl.golden.params import Parameters
 from focus_rtl.golden.sic.gather import gather
-from focus_rtl.golden.sic.layouter import inside, windows
+from focus_rtl.golden.sic.layouter import inside, neighbours, windows
 from focus_rtl.golden.sic.matcher import dot, norms
 from focus_rtl.hdl.layouts import gather_order, index_beat, position, summary, vector_beat
 from focus_rtl.hdl.memory.ram import Ram
@@ -37,13 +37,23 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "four": {"dtype": "int8", "matchers": 4, "vector": 8, "matcher_lanes": 4, "m_tile": 32, "grid_max": (4, 6, 6),
              "pe_depth": 1},
     "seven": {"matchers": 7, "vector": 4, "matcher_lanes": 4, "m_tile": 64, "grid_max": (8, 8, 8), "pe_depth": 1},
+    "thirds": {"block": (3, 3, 3), "matchers": 9, "vector": 4, "matcher_lanes": 4, "m_tile": 64, "grid_max": (8, 7, 6),
+               "pe_depth": 1},
+    "slab": {"dtype": "int8", "block": (1, 3, 2), "matchers": 5, "vector": 8, "matcher_lanes": 2, "m_tile": 32,
+             "grid_max": (4, 7, 5), "pe_depth": 2},
+    "deep": {"dtype": "bf16", "block": (3, 1, 2), "matchers": 2, "vector": 6, "matcher_lanes": 1, "m_tile": 32,
+             "grid_max": (7, 4, 5), "pe_depth": 1},
+    "none": {"dtype": "bf16", "block": (1, 1, 1), "vector": 4, "m_tile": 16, "grid_max": (4, 5, 3), "pe_depth": 1},
 }
 EVENTS = {
     "text", "outside", "key zero", "unsound neighbour first", "unsound neighbour later",
     "negative", "tie", "no candidate", "match", "at threshold", "below threshold", "chain", "dense", "masked",
     "one token", "full tile", "one unique", "all unique", "one row", "one column", "odd sides", "threshold changed",
-    "previous matched",
+    "previous matched", "separators",
 }
+WITHOUT_A_WINDOW = {"text", "outside", "one token", "full tile", "all unique", "one row", "one column", "odd sides",
+                    "dense", "separators", "threshold changed"}
+"""What can happen where every vector passes."""
 EVENTS_OF = {
     "fp16": {"key nan", "key inf"},
     "bf16": {"key nan", "key inf", "norm vanishes", "norm overflows", "norm subnormal", "tie at infinity",
@@ -102,7 +112,7 @@ def _extreme(rng: np.random.Generator, size: tuple[int, int], dtype: str) -> Bit
         return quantise(steps * scale, dtype)
 
 
-def _vectors(rng: np.random.Generator, tile: Tile, v: int, sides: tuple[int, int], dtype: str) -> Bits:
+def tile_vectors(rng: np.random.Generator, tile: Tile, v: int, sides: tuple[int, int], dtype: str) -> Bits:
     kind, size = int(rng.choice(7, p=(0.5, 0.2, 0.05, 0.05, 0.05, 0.05, 0.1))), (tile.tokens, v)
     if kind == 0:
         return rough_vectors(rng, tile.tokens, v, dtype)
@@ -141,28 +151,32 @@ def random_cases(rng: np.random.Generator, p: Parameters, count: int) -> list[Ca
         tile, height, width = _tile(rng, p)
         if rng.random() < 0.5:
             threshold = float(rng.choice((0.0, 0.3, 0.5, 0.9, 0.95, 0.999, 1.0)))
-        mask = 0x7F if rng.random() < 0.7 else int(rng.integers(0x80))
-        job = Job(p.vector, p.vector, (tile,), height, width, threshold, mask, bool(rng.random() < 0.1), p.dtype)
-        cases.append((job, _vectors(rng, tile, p.vector, (height, width), p.dtype)))
+        mask = ALL_CANDIDATES if rng.random() < 0.7 else int(rng.integers(1 << p.candidates))
+        job = Job(p.vector, p.vector, (tile,), height, width, threshold, mask, bool(rng.random() < 0.1), p.dtype,
+                  p.block)
+        cases.append((job, tile_vectors(rng, tile, p.vector, (height, width), p.dtype)))
     return cases
 
 
 def named_cases(p: Parameters) -> list[Case]:
-    """Tiles that random ones may miss: a tie, equality with the threshold, chains, one token, a full tile."""
+    """Tiles that random ones may miss: a tie, equality with the threshold, chains, one token, a full tile, masks."""
     unit = quantise(np.eye(p.vector), p.dtype)
     four = quantise(np.arange(p.vector) < 4, p.dtype)
-    corner = Tile(np.array([(1, 0, 0, 1), (1, 0, 1, 0), (1, 0, 1, 1)]))
+    key = tuple(side - 1 for side in p.block)
+    corner = Tile(np.array([(1, *place) for place in (*neighbours(key, p.block)[1::-1], key)]))
+    axis = int(np.argmax(np.array(p.block) > 1))  # along which there are neighbours
     below = 0.499 if p.dtype == "int8" else float(np.nextafter(np.float32(0.5), np.float32(0)))
 
-    def job(tile: Tile, height: int, width: int, threshold: float, dense: bool = False) -> Job:
-        return Job(p.vector, p.vector, (tile,), height, width, threshold, dense=dense, dtype=p.dtype)
+    def job(tile: Tile, threshold: float, dense: bool = False, mask: int = ALL_CANDIDATES) -> Job:
+        return Job(p.vector, p.vector, (tile,), *p.grid_max[1:], threshold, mask, dense, p.dtype, p.block)
 
-    def line(vectors: Bits, threshold: float) -> Case:
-        steps = np.arange(len(vectors))
-        return job(Tile(np.stack((steps * 0 + 1, steps, steps * 0, steps * 0), axis=1)), 1, 1, threshold), vectors
+    def line(vectors: Bits, threshold: float, mask: int = ALL_CANDIDATES) -> Case:
+        positions = np.zeros((len(vectors), 4), np.int32)
+        positions[:, 0], positions[:, 1 + axis] = 1, np.arange(len(vectors))
+        return job(Tile(positions), threshold, mask=mask), vectors
 
     def tie(numbers: list[Bits], factor: float = 1.0) -> Case:
-        return job(corner, 2, 2, 0.5), quantise(np.array(numbers) * factor, p.dtype)
+        return job(corner, 0.5), quantise(np.array(numbers)[-corner.tokens:] * factor, p.dtype)
 
     left, right = np.eye(p.vector)[:2]
     full = tiles_of(Grid(p.grid_max[0], *p.grid_max[1:]), p.m_tile)[0]
@@ -172,10 +186,18 @@ def named_cases(p: Parameters) -> list[Case]:
     return [
         line(np.array([four, unit[0]]), 0.5), line(np.array([four, unit[0]]), below),
         tie([left, right, left + right]), tie([right, left, left + right]),
-        line(turning, 0.95), line(turning[:1], 0.95), line(turning[[0, 3]], 0.95),
-        (job(full, *p.grid_max[1:], 0.9), same), (job(full, *p.grid_max[1:], 0.9, dense=True), same),
-        *_named_extremes(p.dtype, tie, line, left, right),
+        line(turning, 0.95), line(turning[:1], 0.95), line(turning[[0, 3]], 0.95), line(same[:4], 0.9),
+        line(same[:4], 0.9, mask=0), (job(full, 0.9), same), (job(full, 0.9, dense=True), same),
+        (job(separated(p), 0.9), same[:separated(p).tokens]), *_named_extremes(p.dtype, tie, line, left, right),
     ]
+
+
+def separated(p: Parameters) -> Tile:
+    """Rows of two, a token behind each row and behind each frame: strides of the token order larger than the grid's."""
+    _, height, width = p.grid_max
+    places = [(1, frame, row, column) for frame in range(min(p.grid_max[0], 2)) for row in (*range(2), height)
+              for column in ((0, 1, width) if row < height else (0,))]
+    return Tile(np.array(places))
 
 
 def _named_extremes(dtype: str, tie: Callable[..., Case], line: Callable[..., Case], left: NDArray[np.float64],
@@ -198,14 +220,15 @@ def _events(case: Case, before: Job | None, p: Parameters) -> tuple[Counter[str]
     tile, = job.tiles
     told = brute.gather(vectors.tolist(), [tuple(place) for place in tile.positions.tolist()], job)
     unique = len(told.unique)
-    window = windows(tile, job.height, job.width)
+    window = windows(tile, job.height, job.width, p.block)
     happened = {
-        "dense": job.dense, "masked": job.mask != 0x7F, "one token": tile.tokens == 1,
+        "dense": job.dense, "masked": job.mask != (1 << p.candidates) - 1, "one token": tile.tokens == 1,
         "full tile": tile.tokens == p.m_tile,
         "one unique": unique == 1 < tile.tokens, "all unique": 1 < unique == tile.tokens,
         "one row": job.height == 1 < job.width, "one column": job.width == 1 < job.height,
         "odd sides": job.height % 2 and job.width % 2,
         "threshold changed": before is not None and before.t2 != job.t2,
+        "separators": np.array_equal(tile.positions, separated(p).positions),
         "previous matched": bool((window[1:] == np.arange(tile.tokens - 1)[:, None]).any()) and unique == 1,
     }
     extremes = _extremes(vectors, window, job)
@@ -217,7 +240,7 @@ def _extremes(vectors: Bits, window: NDArray[np.int32], job: Job) -> Counter[str
     """What a tile shows of the ends of its dtype's arithmetic."""
     dtype, v = job.dtype, vectors.shape[1]
     norm, real = norms(vectors, dtype), ~is_zero(vectors, dtype).all(axis=1)
-    seen = (window >= 0) & (job.mask >> np.arange(7) & 1 > 0) & (not job.dense)
+    seen = (window >= 0) & (job.mask >> np.arange(window.shape[1]) & 1 > 0) & (not job.dense)
     dots = dot(vectors[:, None], vectors[window], dtype)
     if dtype == "int8":
         return Counter({"-128": int((vectors == 0x80).sum()), "largest norm": int((norm == v << 14).sum()),
@@ -248,7 +271,8 @@ class Run:
             words["vectors"] += [joined(vector) for vector in vectors]
             words["positions"] += [pack(position(p), image=image, frame=frame, row=row, column=column)
                                    for image, frame, row, column in tile.positions.tolist()]
-            want = gather(vectors, tile, job.height, job.width, job.t2, job.mask, job.dense, dtype=p.dtype)
+            want = gather(vectors, tile, job.height, job.width, job.t2, job.mask, job.dense, dtype=p.dtype,
+                          block=p.block)
             words["outputs"] += [joined(vector) | (number == want.p - 1) << vector_beat(p)["last"].offset
                                  for number, vector in enumerate(want.unique)]
             words["out_maps"] += [pack(index_beat(p), index=index, last=int(number == tile.tokens - 1))
@@ -306,16 +330,15 @@ async def starts_afresh_after_a_reset(dut: Any) -> dict[str, Any]:
 def costs(p: Parameters, job: Job, vectors: Bits) -> list[int]:
     """Cycles of each vector's slots: rounds with something to do, V / lanes cycles each; 1 if it only passes."""
     tile, = job.tiles
-    units = 8 if p.matchers == 7 else p.matchers
     zero = is_zero(vectors, p.dtype).all(axis=1)
-    window = windows(tile, job.height, job.width)
+    window = windows(tile, job.height, job.width, p.block)
     cycles = []
     for token, (image, *place) in enumerate(tile.positions.tolist()):
         slots = {0} | {number + 1 for number, other in enumerate(window[token].tolist())
                        if other >= 0 and not zero[other] and job.mask >> number & 1}
         entered = image and inside((place[0], place[1], place[2]), job.height, job.width)
-        passes = job.dense or zero[token] or not entered
-        cycles.append(1 if passes else len({slot // units for slot in slots}) * (p.vector // p.matcher_lanes))
+        passes = job.dense or zero[token] or not entered or not p.candidates
+        cycles.append(1 if passes else len({slot // p.matcher_units for slot in slots}) * (p.vector // p.matcher_lanes))
     return cycles
 
 
@@ -328,7 +351,7 @@ async def keeps_its_rate_and_latency(dut: Any) -> dict[str, Any]:
     tile = tiles_of(Grid(4, height, width), p.m_tile)[0]
     vectors = common(rng, (tile.tokens, p.vector), p.dtype)
     vectors[tile.tokens // 2::tile.tokens // 5] = 0
-    job = Job(p.vector, p.vector, (tile,), height, width, 0.999, dtype=p.dtype)
+    job = Job(p.vector, p.vector, (tile,), height, width, 0.999, dtype=p.dtype, block=p.block)
     compared = await Run(bench, p, [(job, vectors)] * 3, {}).compare()
     fetched = bench.sources["vectors"].cycles
     want = costs(p, job, vectors)
@@ -367,6 +390,7 @@ def test_gather(name: str, seed: int) -> None:
     result = simulate(unit, __name__, config=told, seed=seed)
     found = result["tests"]["gathers_as_the_model"]
     print(f"{name}: {result['compared']} words, {result['tests']['keeps_its_rate_and_latency']}, {found['events']}")
-    wanted = EVENTS | EVENTS_OF[p.dtype] | {f"stalls: {stall}" for stall in STALLS}
+    wanted = EVENTS | EVENTS_OF[p.dtype] if p.candidates else WITHOUT_A_WINDOW
+    wanted = wanted | {f"stalls: {stall}" for stall in STALLS}
     assert {event for event in wanted if not found["events"].get(event)} == set()
     assert found["compared"] > 40 * len(STALLS) * 10

@@ -8,100 +8,212 @@ import numpy as np
 import pytest
 
 from focus_rtl.golden.job import Grid, Tile, tiles_of
-from focus_rtl.golden.sic.layouter import NEIGHBOURS, bank, inside, offset, windows
+from focus_rtl.golden.params import Parameters
+from focus_rtl.golden.sic.layouter import bank, inside, neighbours, offset, windows
 from focus_rtl.hdl.layouts import position
-from focus_rtl.hdl.sic.layouter import Layouter, bank_depth
+from focus_rtl.hdl.sic.layouter import Layouter
+from focus_rtl.hdl.sic.window import bank_depth, code_of, place_layout
 from focus_rtl.verif.bench.runner import simulate
 from focus_rtl.verif.bench.session import bench_test, config, seed
 from focus_rtl.verif.bench.streams import Bench
 from focus_rtl.verif.golden.cases import make_params, random_tile
-from focus_rtl.verif.sic.test_gather import joined, pack, parameters
+from focus_rtl.verif.sic.side_by_side import One, SideBySide
+from focus_rtl.verif.sic.test_gather import joined, pack
 
-SIZES = {"large": (8, 14, 13), "flat": (4, 1, 9), "tall": (4, 5, 1), "point": (2, 1, 1)}
+BUILDS: dict[str, dict[str, tuple[int, int, int]]] = {
+    "cube": {"block": (2, 2, 2), "grid_max": (8, 14, 13)},
+    "flat": {"block": (2, 2, 2), "grid_max": (4, 1, 9)},
+    "tall": {"block": (2, 2, 2), "grid_max": (4, 5, 1)},
+    "point": {"block": (2, 2, 2), "grid_max": (2, 1, 1)},
+    "thirds": {"block": (3, 3, 3), "grid_max": (9, 10, 14)},
+    "small": {"block": (3, 3, 3), "grid_max": (3, 2, 4)},
+    "row": {"block": (1, 1, 3), "grid_max": (3, 4, 256)},
+    "frames": {"block": (3, 1, 1), "grid_max": (4096, 3, 5)},
+    "slab": {"block": (1, 3, 2), "grid_max": (2, 17, 6)},
+    "mixed": {"block": (2, 1, 3), "grid_max": (5, 7, 10)},
+    "pair": {"block": (1, 2, 1), "grid_max": (1, 6, 2)},
+}
+"""Ways to build one: every side of a window along every axis; grids smaller than it, odd, flat, at their limits."""
 EVENTS = {"visible", "hidden by a dead one", "outside", "text", "masked", "read after write", "stale tile",
-          "full window", "idle"}
+          "full window", "idle", "largest position"}
+PASSES = (1 << 16) + 1
 
 
-def _tile(rng: np.random.Generator, frames: int, height: int, width: int) -> Tile:
-    if rng.random() < 0.5:
-        tile = random_tile(rng, int(rng.integers(1, 60)), height, width)
-        return Tile(np.minimum(tile.positions, (1, frames - 1, 1 << 20, 1 << 20)))
-    return tiles_of(Grid(frames, height, width), 64, text_tokens=2)[0]
+def build(name: str) -> Parameters:
+    return make_params(rows=1, cols=1, vector=2, m_tile=64, **BUILDS[name])
 
 
-def _live_windows(tile: Tile, height: int, width: int, live: list[bool]) -> list[list[int]]:
+def _live_windows(p: Parameters, tile: Tile, height: int, width: int, live: list[bool]) -> list[list[int]]:
     """The tokens of each window, -1 for what is not there or does not live."""
     return [[other if other >= 0 and live[other] else -1 for other in row]
-            for row in windows(tile, height, width).tolist()]
+            for row in windows(tile, height, width, p.block).tolist()]
 
 
-@bench_test
-async def shows_the_window(dut: Any) -> dict[str, Any]:
-    p, rng, bench = parameters(), np.random.default_rng(seed()), Bench(dut, seed())
-    bench.write("en", 0)
-    await bench.reset()
-    events: Counter[str] = Counter()
-    compared = tokens = 0
-    for number in range(config()["tiles"]):
-        height, width = (int(rng.integers(1, side + 1)) for side in p.grid_max[1:])
-        tile = _tile(rng, p.grid_max[0], height, width)
-        mask = 0x7F if rng.random() < 0.6 else int(rng.integers(0x80))
-        live = [bool(rng.random() < 0.8) for _ in range(tile.tokens)]
-        vectors = [joined(row) for row in rng.integers(0, 1 << 16, (tile.tokens, p.vector), np.uint16)]
+Case = tuple[Tile, int, int, int, list[bool]]
+"""A tile, the grid's height and width, the mask, and which tokens live."""
+
+
+def _corner(p: Parameters) -> Tile:
+    """The window whose key is the grid's last position, in token order."""
+    first = np.array(p.grid_max) - p.block
+    places = np.array([(1, *(first + where)) for where in np.ndindex(*p.block)])
+    return Tile(places[places.min(axis=1) >= 0])
+
+
+def named_cases(p: Parameters) -> list[Case]:
+    """What random tiles may miss: a whole window, each candidate alone, each one dead, text, places outside."""
+    _, height, width = p.grid_max
+    whole = tiles_of(Grid(*(min(size, side) for size, side in zip(p.grid_max, p.block, strict=True))), 64)[0]
+    every = (1 << p.candidates) - 1
+    cases: list[Case] = [(tile, height, width, mask, [True] * tile.tokens) for tile in (whole, _corner(p))
+                         for mask in (every, 0, *(1 << number for number in range(p.candidates)))]
+    for dead in range(whole.tokens):
+        cases.append((whole, height, width, every, [token != dead for token in range(whole.tokens)]))
+    strange = np.array([(1, 0, 0, 0), (0, 0, 0, 0), (1, 0, 0, width), (1, 0, height, 0), (1, 0, height - 1, width - 1)])
+    cases.append((Tile(strange), height, width, every, [True] * 5))
+    return cases
+
+
+def random_case(rng: np.random.Generator, p: Parameters) -> Case:
+    height, width = (int(rng.integers(1, side + 1)) for side in p.grid_max[1:])
+    if rng.random() < 0.5:
+        tile = random_tile(rng, int(rng.integers(1, 60)), height, width)
+        tile = Tile(np.minimum(tile.positions, (1, p.grid_max[0] - 1, 1 << 20, 1 << 20)))
+    else:
+        frames = min(p.grid_max[0], 8)
+        tile = tiles_of(Grid(frames, height, width), 64, rng.random(frames * height * width) < 0.9, text_tokens=2)[0]
+    mask = -1 if rng.random() < 0.6 else int(rng.integers(1 << p.candidates))
+    live = [bool(rng.random() < 0.8) for _ in range(tile.tokens)]
+    return tile, height, width, mask & (1 << p.candidates) - 1, live
+
+
+class Driver:
+    """Offers tiles to one of the layouters and compares what it shows."""
+
+    def __init__(self, one: One, p: Parameters, rng: np.random.Generator) -> None:
+        self.one, self.p, self.rng = one, p, rng
+        self.events: Counter[str] = Counter()
+        self.compared = self.tokens = 0
+
+    async def token(self, place: tuple[int, int, int], image: int, live: bool, vector: int) -> None:
+        frame, row, column = place
+        word = pack(position(self.p), image=image, frame=frame, row=row, column=column)
+        for name, value in (("position", word), ("vector", vector), ("live", int(live)), ("en", 1)):
+            self.one.write(name, value)
+        await self.one.edge()
+        self.one.write("en", 0)
+
+    async def start(self, height: int, width: int, mask: int) -> None:
         for name, value in (("height", height), ("width", width), ("enabled", mask), ("clear", 1)):
-            bench.write(name, value)
-        await bench.edge()
-        bench.write("clear", 0)
-        window = _live_windows(tile, height, width, live)
-        events["stale tile"] += number > 0
-        events["masked"] += mask != 0x7F
-        events["hidden by a dead one"] += sum(window[token] != row for token, row
-                                              in enumerate(windows(tile, height, width).tolist()))
+            self.one.write(name, value)
+        await self.one.edge()
+        self.one.write("clear", 0)
+
+    async def tile(self, case: Case) -> None:
+        tile, height, width, mask, live = case
+        p, one, events = self.p, self.one, self.events
+        await self.start(height, width, mask)
+        window = _live_windows(p, tile, height, width, live)
+        vectors = [joined(row) for row in self.rng.integers(0, 1 << 16, (tile.tokens, p.vector), np.uint16)]
+        events["stale tile"] += self.tokens > 0
+        events["masked"] += mask != (1 << p.candidates) - 1
+        events["hidden by a dead one"] += sum(window[token] != row for token, row in enumerate(
+            windows(tile, height, width, p.block).tolist()))
         for token, (image, *where) in enumerate(tile.positions.tolist()):
             place = (where[0], where[1], where[2])
-            while rng.random() < 0.2:
-                await bench.edge()
+            while self.rng.random() < 0.2 or not events["idle"]:
+                await one.edge()
                 events["idle"] += 1
-            bench.write("position", pack(position(p), image=image, frame=place[0], row=place[1], column=place[2]))
-            for name, value in (("vector", vectors[token]), ("live", int(live[token])), ("en", 1)):
-                bench.write(name, value)
-            await bench.edge()
-            bench.write("en", 0)
+            await self.token(place, image, live[token], vectors[token])
+            seen = [other if mask >> number & 1 else -1 for number, other in enumerate(window[token])]
             entered = bool(image) and inside(place, height, width)
-            seen = [other if mask >> slot & 1 else -1 for slot, other in enumerate(window[token])]
-            assert bench.read("entered") == entered
-            assert bench.read("visible") == sum(1 << slot + 1 for slot, other in enumerate(seen) if other >= 0)
-            for slot, other in enumerate(seen):
-                if other >= 0:
-                    df, dr, dc = NEIGHBOURS[slot]
-                    there = bank((place[0] - df, place[1] - dr, place[2] - dc))
-                    assert bench.read(f"banks_{there}") == vectors[other], f"token {token}, neighbour {slot}"
-            compared += 2 + sum(other >= 0 for other in seen)
-            tokens += 1
+            self._compare(place, entered, seen, vectors)
             events["visible"] += sum(other >= 0 for other in seen)
             events["full window"] += min(seen) >= 0
             events["read after write"] += token > 0 and token - 1 in seen
             events["text"] += not image
             events["outside"] += bool(image) and not entered
-    return {"compared": compared, "tokens": tokens, "events": dict(events)}
+            events["largest position"] += place == tuple(size - 1 for size in p.grid_max)
+
+    def _compare(self, place: tuple[int, int, int], entered: bool, seen: list[int], vectors: list[int]) -> None:
+        p, one = self.p, self.one
+        assert one.read("entered") == entered
+        assert one.read("visible") == sum(1 << number + 1 for number, other in enumerate(seen) if other >= 0)
+        if entered:
+            _, row, column = place
+            assert one.read("place") == pack(place_layout(p), column=column // p.block[2], row=row // p.block[1],
+                                             rest=code_of(p.block, bank(place, p.block)))
+        for number, other in enumerate(seen):
+            if other >= 0:
+                there = bank(neighbours(place, p.block)[number], p.block)
+                assert one.read(f"banks_{there}") == vectors[other], f"{one.name}: {place}, neighbour {number}"
+        self.compared += 2 + entered + sum(other >= 0 for other in seen)
+        self.tokens += 1
 
 
-@pytest.mark.parametrize("name", SIZES)
-def test_layouter(name: str, seed: int) -> None:
-    p = make_params(rows=1, cols=1, vector=2, m_tile=64, grid_max=SIZES[name])
-    result = simulate(Layouter(p), __name__, config={"params": p.to_dict(), "tiles": 150}, seed=seed)
-    found = result["tests"]["shows_the_window"]
-    print(f"{name}: {found}")
-    assert found["compared"] == 2 * found["tokens"] + found["events"]["visible"]
-    impossible = set() if name == "large" else {"full window"}
-    assert {event for event in EVENTS - impossible if not found["events"].get(event)} == set()
+async def _bench(dut: Any) -> Bench:
+    bench = Bench(dut, seed())
+    for name in BUILDS:
+        bench.write(f"{name}_en", 0)
+        bench.write(f"{name}_clear", 0)
+    await bench.reset()
+    return bench
 
 
-@pytest.mark.parametrize("size", SIZES.values())
-def test_every_position_has_an_entry_of_its_own(size: tuple[int, int, int]) -> None:
-    _, height, width = size
-    p = make_params(grid_max=size)
-    entries = {(bank((frame, row, column)), offset((frame, row, column), width))
-               for frame in range(2) for row in range(height) for column in range(width)}
-    assert len(entries) == 2 * height * width
+@bench_test
+async def shows_the_window(dut: Any) -> dict[str, Any]:
+    rng, bench = np.random.default_rng(seed()), await _bench(dut)
+    found = {}
+    for name in BUILDS:
+        p = build(name)
+        drive = Driver(One(bench, name), p, rng)
+        cases = [*named_cases(p), *(random_case(rng, p) for _ in range(config()["tiles"]))]
+        for number in rng.permutation(len(cases)):
+            await drive.tile(cases[number])
+        found[name] = {"tokens": drive.tokens, "compared": drive.compared, "events": dict(drive.events)}
+    return {"compared": sum(each["compared"] for each in found.values()), "builds": found}
+
+
+@bench_test
+async def forgets_after_any_number_of_passes(dut: Any) -> dict[str, Any]:
+    """A position that is pruned from the second pass on stays invisible for 2**16 + 1 passes."""
+    rng, bench = np.random.default_rng(seed()), await _bench(dut)
+    p = build("cube")
+    drive = Driver(One(bench, "cube"), p, rng)
+    compared = 0
+    await drive.start(4, 4, 0x7F)
+    await drive.token((1, 1, 0), 1, True, 7)
+    await drive.token((1, 1, 1), 1, True, 8)
+    assert drive.one.read("visible") == 0b10, "the neighbour is not seen at all"
+    for _ in range(PASSES):  # the neighbour is written never again
+        drive.one.write("clear", 1)
+        await bench.edge()
+        drive.one.write("clear", 0)
+        drive.one.write("en", 1)
+        await bench.edge()
+        drive.one.write("en", 0)
+        assert drive.one.read("visible") == 0 and drive.one.read("entered") == 1
+        compared += 1
+    return {"compared": compared}
+
+
+def test_layouter(seed: int) -> None:
+    unit = SideBySide({name: Layouter(build(name)) for name in BUILDS})
+    found = simulate(unit, __name__, config={"tiles": 25}, seed=seed)["tests"]
+    assert found["forgets_after_any_number_of_passes"]["compared"] == PASSES
+    for name, each in found["shows_the_window"]["builds"].items():
+        print(f"{name}: {each}")
+        block, grid = BUILDS[name]["block"], BUILDS[name]["grid_max"]
+        small = any(size < side for size, side in zip(grid, block, strict=True))
+        impossible = {"full window"} if small else set()
+        assert {event for event in EVENTS - impossible if not each["events"].get(event)} == set(), name
+
+
+@pytest.mark.parametrize("name", BUILDS)
+def test_every_position_has_an_entry_of_its_own(name: str) -> None:
+    p = build(name)
+    _, height, width = p.grid_max
+    frames = p.block[0]
+    entries = {(bank(place, p.block), offset(place, width, p.block)) for place in np.ndindex(frames, height, width)}
+    assert len(entries) == frames * height * width
     assert max(entry for _, entry in entries) < bank_depth(p)
