@@ -101,7 +101,8 @@ def _random(rng: Generator) -> Parameters | None:
 
     vector, m_tile = draw(VECTORS), draw((8, 8, 16, 16, 32, 64))
     rows, cols = draw(_divisors(vector)), draw(_divisors(vector))
-    lanes, block = draw(EVERY["scatter_lanes"]), tuple(draw((1, 2, 2, 3)) for _ in range(3))
+    lanes = draw(EVERY["scatter_lanes"])
+    block = (1, 1, 1) if rng.random() < 0.1 else tuple(draw((1, 2, 2, 3)) for _ in range(3))
     matchers = draw(matcher_choices(block))
     banks = draw(EVERY["psum_banks"])
     matcher_lanes = draw([number for number in _divisors(vector) if number & (number - 1) == 0])
