@@ -106,7 +106,7 @@ FAULTS: tuple[Fault, ...] = (
     _one("neighbour's entry taken where the key's is", "sic/window.py", "(axis - (far > near))", "(axis - 0)",
          "layouter"),
     _one("banks of a memory overlap by an entry", "sic/window.py",
-         "Const(number * depth)", "Const(number * (depth - 1))", "matcher"),
+         "Const(number * depth)", "Const(number)", "matcher"),
     _one("candidates of another row or frame", "sic/matcher.py",
          "choose(self._high, banks[unit::self.units], row)", "choose(self._high, banks[unit::self.units], tag.round)",
          "matcher"),

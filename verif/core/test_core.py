@@ -81,8 +81,8 @@ def test_jobs_back_to_back_under_every_stall(params: Parameters, seed: int) -> N
 def test_each_stream_may_lag_behind_all_others(params: Parameters, seed: int) -> None:
     rng = np.random.default_rng(seed)
     names = (*inputs_of(params), *OUTPUTS)
-    batches = [_programs(params, [random_core_job(rng, params, tokens=24, slices=2, vectors=2) for _ in range(2)])
-               for _ in names]
+    batches = [_programs(params, [random_core_job(rng, params, tokens=24, slices=2, vectors=2, dense=dense)
+                                  for dense in (False, None)]) for _ in names]  # a dense job does not look at maps
     run = _run(params, batches, seed=seed, stall=[{name: Stall(1.0, burst=30)} for name in names])
     _clean(run)
     assert [name for name in names if not run.stalled[name]] == []
