@@ -5,6 +5,8 @@ A token is a patch of pixels, mean-centred and projected.  What that preserves, 
 Test: verif/gen/test_demo.py.
 """
 
+import functools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,12 +34,18 @@ def patches_of(clip: Clip) -> NDArray[np.float64]:
     return np.asarray(patches - patches.mean(axis=0))
 
 
+@functools.lru_cache(maxsize=2)
 def orthonormal(dimensions: int, width: int, seed: int) -> NDArray[np.float64]:
-    """A seeded matrix (dimensions, width): orthonormal columns, or orthonormal rows when width > dimensions."""
+    """A seeded matrix (dimensions, width): orthonormal columns, or orthonormal rows when width > dimensions.
+
+    The last ones are kept, and cannot be written to: a film is projected in several formats.
+    """
     long, short = max(dimensions, width), min(dimensions, width)
     basis, triangle = np.linalg.qr(np.random.default_rng([seed, 3]).standard_normal((long, short)))
     basis = basis * np.where(np.diag(triangle) < 0, -1.0, 1.0)  # QR leaves the signs open: fix them
-    return basis if width <= dimensions else basis.T
+    basis = basis if width <= dimensions else basis.T
+    basis.setflags(write=False)
+    return basis
 
 
 def _elements(values: NDArray[np.float64], dtype: str) -> Bits:

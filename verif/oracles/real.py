@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Judged", "band", "gemm_bound", "index_map", "judge", "numbers", "requantised"]
+__all__ = ["Judged", "band", "gemm_bound", "index_map", "judge", "mean_bound", "numbers", "requantised"]
 
 UNIT = 2.0 ** -24
 """Relative rounding error of binary32."""
@@ -49,11 +49,11 @@ def band(vector: int, dtype: str = "fp16") -> float:
     return INTEGER_BAND if dtype == "int8" else (4 * math.ceil(math.log2(vector)) + 6) * UNIT
 
 
-def _at_threshold(cosine: float, threshold: float, near: float, dtype: str) -> bool:
+def _at_threshold(cosine: Floats, threshold: float, near: float, dtype: str) -> NDArray[np.bool_]:
     """Whether rounding decides; int8 has t^2 only to the next of 65536 steps, so up to half a step beside it."""
     if dtype == "int8":
-        return abs(cosine * abs(cosine) - threshold ** 2) <= 0.5 / 65536 + near
-    return abs(cosine - threshold) <= near
+        return np.asarray(np.abs(cosine * np.abs(cosine) - threshold ** 2) <= 0.5 / 65536 + near)
+    return np.asarray(np.abs(cosine - threshold) <= near)
 
 
 def gemm_bound(tokens: Floats, weights: Floats, vector: int, dtype: str = "fp16") -> Floats:
@@ -74,42 +74,59 @@ def requantised(tokens: Floats, weights: Floats, scales: Floats) -> tuple[Floats
     return outputs, close & (np.abs(exact) < 129)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Judged:
-    """Per token: the neighbour it matches (-1: none), and whether rounding may decide otherwise."""
+    """Per token, and per slice where there are several: the neighbour it matches (-1: none), and whether rounding may
+    decide otherwise.  Arrays (m,) or (m, S).
+    """
 
-    neighbour: list[int]
-    close: list[bool]
+    neighbour: NDArray[np.int64]
+    close: NDArray[np.bool_]
 
 
-def _cosine(a: Floats, b: Floats) -> float:
-    size = math.sqrt(float(a @ a)) * math.sqrt(float(b @ b))
-    return float(a @ b) / size if size else math.nan
+def _others(positions: NDArray[np.int32], height: int, width: int,
+            steps: Sequence[tuple[int, ...]]) -> NDArray[np.int64]:
+    """(m, candidates): the earlier token at each place of a token's window, -1 where there is none."""
+    where: dict[tuple[int, int, int], int] = {}
+    found = np.full((len(positions), len(steps)), -1)
+    for token, (image, frame, row, column) in enumerate(positions.tolist()):
+        if image and row < height and column < width:
+            found[token] = [where.get((frame - df, row - dr, column - dc), -1) for df, dr, dc in steps]
+            where[frame, row, column] = token
+    return found
 
 
 def judge(vectors: Floats, positions: NDArray[np.int32], height: int, width: int, threshold: float,
           mask: int = -1, dtype: str = "fp16", block: Sequence[int] = (2, 2, 2)) -> Judged:
-    """Decide every token of a tile whose positions are in order, each at most once; (m, V) float64, all finite."""
-    steps = [step for step in np.ndindex(*block) if any(step)]
-    near = band(vectors.shape[1], dtype)
-    where: dict[tuple[int, int, int], int] = {}
-    neighbour, close = [], []
-    for token, (image, frame, row, column) in enumerate(positions.tolist()):
-        found: list[tuple[float, int]] = []
-        if image and row < height and column < width:
-            for number, (df, dr, dc) in enumerate(steps):
-                other = where.get((frame - df, row - dr, column - dc))
-                cosine = math.nan if other is None else _cosine(vectors[token], vectors[other])
-                if other is not None and not math.isnan(cosine) and mask >> number & 1:
-                    found.append((cosine, other))
-            where[frame, row, column] = token
-        best = max(found, key=lambda pair: pair[0], default=(-2.0, -1))
-        neighbour.append(best[1] if best[0] > threshold else -1)
-        rivals = [other for cosine, other in found if other != best[1] and best[0] - cosine <= near
-                  and not np.array_equal(vectors[other], vectors[best[1]])]
-        at_threshold = best[1] >= 0 and _at_threshold(best[0], threshold, near, dtype)
-        close.append(at_threshold or (bool(rivals) and best[0] > threshold))  # below it the winner does not matter
-    return Judged(neighbour, close)
+    """Decide every token of a tile whose positions are in order, each at most once; (m, V) or (m, S, V), all finite."""
+    near = band(vectors.shape[-1], dtype)
+    steps = [step for number, step in enumerate(list(np.ndindex(*block))[1:]) if mask >> number & 1]
+    others = _others(positions, height, width, steps)
+    size = np.sqrt((vectors * vectors).sum(axis=-1))
+    best, match = np.full(size.shape, -np.inf), np.full(size.shape, -1)
+    cosines = []
+    for other in others.T:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            cosine = (vectors * vectors[other]).sum(axis=-1) / size / size[other]
+        there = np.reshape(other >= 0, (-1,) + (1,) * (size.ndim - 1))
+        cosine = np.where(there & ~np.isnan(cosine), cosine, -np.inf)
+        better = cosine > best
+        best, match = np.where(better, cosine, best), np.where(better, np.reshape(other, there.shape), match)
+        cosines.append(cosine)
+    close = (match >= 0) & _at_threshold(best, threshold, near, dtype)
+    winner = np.take_along_axis(vectors, match[..., None].clip(0), axis=0)
+    for other, cosine in zip(others.T, cosines, strict=True):
+        rival = (cosine >= best - near) & (vectors[other] != winner).any(axis=-1)
+        close |= rival & (best > threshold)  # below it the winner does not matter
+    return Judged(np.where(best > threshold, match, -1), close)
+
+
+def mean_bound(group: Floats, dtype: str) -> Floats:
+    """(count, V) -> (V,): largest |golden - exact| of a group's mean: the sum, the reciprocal, two roundings more."""
+    size = np.abs(group).sum(axis=0) / len(group)
+    relative, least = (0.0, 0.5) if dtype == "int8" else ROUNDING[dtype]
+    bound: Floats = (1.01 * (len(group) + 2) * UNIT + relative) * size + least
+    return bound
 
 
 def index_map(neighbour: Sequence[int]) -> list[int]:
