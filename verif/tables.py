@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of docs/arithmetic.md, rendered from docs/areas.json and docs/arithmetic.json; nobody types a figure.
+"""The tables of docs/arithmetic.md and docs/concentrator.md, rendered from the records; nobody types a figure.
 
     python -m focus_rtl.verif.tables write    # render them
     python -m focus_rtl.verif.tables check    # 1 if a table differs from its records, or a record is stale
@@ -16,14 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from focus_rtl.verif.formal.claims import CLAIMS
+from focus_rtl.verif.golden import film, speed
 from focus_rtl.verif.numeric.area import ROWS
 from focus_rtl.verif.numeric.campaign import CAMPAIGNS
 from focus_rtl.verif.numeric.exhaustive import SPACES
-from focus_rtl.verif.records import AREAS, ARITHMETIC, ROOT, Record, read
+from focus_rtl.verif.records import AREAS, ARITHMETIC, CONCENTRATOR, ROOT, Record, read
 
 __all__ = ["TABLES", "TARGETS", "Table", "check", "differences", "render", "stale", "write"]
 
 PAGE = ROOT / "docs" / "arithmetic.md"
+CONCENTRATOR_PAGE = ROOT / "docs" / "concentrator.md"
 MARK = re.compile(r"<!--table:(\w+)-->\n(.*?)<!--/table-->", re.DOTALL)
 
 Records = Mapping[str, Record]
@@ -34,12 +36,14 @@ Cells = tuple[str, ...]
 class Table:
     """store : the file of its records.  designs : the records that belong to it, and today's design of each.
     head : titles of the columns, `-:` before those that are set to the right.  row : cells of one record.
+    page : where it stands.
     """
 
     store: Path
     designs: Mapping[str, Callable[[], str]]
     head: Cells
     row: Callable[[str, Record], Cells]
+    page: Path = PAGE
 
     def lines(self, records: Records) -> Iterable[str]:
         """The rows that are recorded, how many are not, and what they were measured with."""
@@ -93,6 +97,18 @@ def _proof(name: str, record: Record) -> Cells:
     return f"`{name.split()[1]}`", record["claim"], record["result"], f"{record['seconds']:.1f}"
 
 
+def _film(name: str, record: Record) -> Cells:
+    return (record["film"], *(f"{record[each]:,}" for each in ("cases", "vectors", "matched", "band", "different",
+                                                               "elements", "wrong")))
+
+
+def _speed(name: str, record: Record) -> Cells:
+    _, dtype, representative = name.split()
+    return (f"`{dtype}`", f"`{representative}`", f"{record['rate'] / 1e6:.2f} M", f"{record['baseline'] / 1e6:.2f} M",
+            f"{record['ratio']:.1f}x", f"{record['memory'] / 1e6:.0f}", f"{record['published_sparsity']:.1%}",
+            f"{record['unique_ratio']:.1%}")
+
+
 TABLES: dict[str, Table] = {
     "areas": Table(AREAS, {name: row.design for name, row in ROWS.items()}, (
         "unit", "depth", "-:LUT", "-:FF", "-:DSP", "-:Fmax, MHz", "-:transistors", "-:simulated cycles per CPU second",
@@ -103,6 +119,12 @@ TABLES: dict[str, Table] = {
         "campaign", "-:seed", "-:triples", "result", "-:bins", "-:within reach", "-:least hits of one"), _campaign),
     "proofs": Table(ARITHMETIC, {f"proof {name}": claim.design for name, claim in CLAIMS.items()}, (
         "claim", "for all inputs", "result", "-:CPU s"), _proof),
+    "films": Table(CONCENTRATOR, dict.fromkeys(film.RECORDS, film.design), (
+        "film", "-:cases", "-:decisions", "-:matches", "-:in the band", "-:of them different",
+        "-:elements of representatives", "-:wrong"), _film, CONCENTRATOR_PAGE),
+    "layers": Table(CONCENTRATOR, dict.fromkeys(speed.RECORDS, film.design), (
+        "format", "representative", "-:vectors per CPU second", "-:the textbook's", "-:ratio", "-:memory, MB",
+        "-:published sparsity", "-:unique / in"), _speed, CONCENTRATOR_PAGE),
 }
 
 
@@ -165,22 +187,37 @@ def stale() -> list[str]:
     return found
 
 
-def write(page: Path = PAGE) -> None:
-    """Render the tables of a page."""
-    page.write_text(_filled(page.read_text(encoding="utf-8")), encoding="utf-8")
+def _pages(page: Path | None) -> list[Path]:
+    return [PAGE, CONCENTRATOR_PAGE] if page is None else [page]
 
 
-def differences(page: Path = PAGE) -> list[str]:
-    """Complaints about a page: tables that differ from their records, and those that it lacks."""
+def _names(page: Path) -> list[str]:
+    """Tables that a page must have; all of them if it is none of the known ones."""
+    own = [name for name, table in TABLES.items() if table.page == page]
+    return own if page == CONCENTRATOR_PAGE else [*(own or TABLES), "targets"]
+
+
+def write(page: Path | None = None) -> None:
+    """Render the tables of a page, or of all."""
+    for each in _pages(page):
+        each.write_text(_filled(each.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def differences(page: Path | None = None) -> list[str]:
+    """Complaints about a page, or all: tables that differ from their records, and those that it lacks."""
+    return [complaint for each in _pages(page) for complaint in _differences(each)]
+
+
+def _differences(page: Path) -> list[str]:
     text = page.read_text(encoding="utf-8")
     _filled(text)  # refuses unknown names
     shown = {match.group(1): match.group(2) for match in MARK.finditer(text)}
-    found = [f"{page.name}: the table {name} is missing" for name in (*TABLES, "targets") if name not in shown]
+    found = [f"{page.name}: the table {name} is missing" for name in _names(page) if name not in shown]
     return found + [f"{page.name}: the table {name} differs from its records; cure: python -m focus_rtl.verif.tables "
                     "write" for name, lines in shown.items() if lines != render(name)]
 
 
-def check(page: Path = PAGE) -> list[str]:
+def check(page: Path | None = None) -> list[str]:
     """All complaints: `differences`, and stale records."""
     return differences(page) + stale()
 

@@ -10,7 +10,6 @@ group's first vector, or lie within a derived bound of the group's mean.  1 if a
 
 import argparse
 import itertools
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -29,8 +28,12 @@ from focus_rtl.golden.layer import concentrate_layer
 from focus_rtl.golden.numeric.dtypes import DTYPES, Bits
 from focus_rtl.golden.sic.gather import REPRESENTATIVES, Gathered
 from focus_rtl.verif.oracles import real
+from focus_rtl.verif.records import put, sources_of, stamp
 
-__all__ = ["CASES", "Case", "Found", "run", "sample"]
+__all__ = ["CASES", "RECORDS", "Case", "Found", "Source", "covered", "design", "run", "sample"]
+
+RECORDS = ("film default", "film given")
+"""Names of what is recorded: of the photograph clip, and of a film of one's own."""
 
 BLOCKS: tuple[Block, ...] = tuple(itertools.product((1, 2, 3), repeat=3))
 THRESHOLDS = (0.8, 0.85, 0.9, 0.95, 0.99)
@@ -55,6 +58,12 @@ class Case:
     representative: str
     vector: int
     m_tile: int
+
+
+def design() -> str:
+    """SHA-256 of what the results depend on."""
+    return sources_of("golden/layer.py", *(f"golden/sic/{name}.py" for name in ("gather", "layouter", "matcher")),
+                      "golden/numeric/dtypes.py")
 
 
 def _cases() -> list[Case]:
@@ -187,6 +196,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the clip, the projection and the dropped tokens")
     parser.add_argument("--json", type=Path, help="where to keep what was found")
     told = parser.parse_args()
+    command = f"python -m focus_rtl.verif.golden.film --seed {told.seed}" + " --video FILM" * (told.video is not None)
     source = Source(told.video, told.seed)
     found = run(CASES, source)
     result = {"film": source.clip(GRIDS[0]).origin, "seed": told.seed, **vars(found), "wrong": len(found.wrong),
@@ -194,7 +204,7 @@ def main() -> int:
     print("\n".join(found.wrong[:20]))
     print(", ".join(f"{name} {value}" for name, value in result.items()))
     if told.json:
-        told.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        put(told.json, RECORDS[told.video is not None], result | stamp(command, design()))
     return int(bool(found.wrong) or found.matched == 0)
 
 
