@@ -14,6 +14,7 @@ from focus_rtl.hdl.numeric.widen import Widen
 from focus_rtl.hdl.unit import Unit
 from focus_rtl.verif.formal.comparisons import COMPARISONS, ForgetsLost
 from focus_rtl.verif.formal.smt import Claim, port
+from focus_rtl.verif.formal.window import WINDOWS
 
 __all__ = ["CLAIMS", "REDUCED"]
 
@@ -133,4 +134,5 @@ CLAIMS: dict[str, Claim] = {
                         f"(and {_beats('s12')} {_beats('s23')} {_beats('s13')} (not (= q1 q2)) (not (= n1 n2)))",
                         _CANDIDATES + _STATES, lambda: ProductGreater(0, REDUCED), lambda: ForgetsLost(0, REDUCED)),
     **COMPARISONS,
+    **WINDOWS,
 }

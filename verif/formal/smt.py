@@ -18,7 +18,9 @@ __all__ = ["TIMEOUT", "Claim", "Parts", "ask", "port", "smt_of", "widened"]
 TIMEOUT = 600
 """Seconds for one question to Z3."""
 
-SCRIPT = "read_rtlil unit.il; hierarchy -top {top}; proc; flatten; opt_clean; write_smt2 -stbv unit.smt2"
+SCRIPT = ("read_rtlil unit.il; read_verilog memories.v; hierarchy -top {top}; proc; flatten; memory_collect; "
+          "memory_map; opt_clean; dffunmap; opt_clean; write_smt2 -stbv -wires unit.smt2")
+"""Memories become registers that nothing has written yet; wires keep the names that Amaranth gives them."""
 
 PRODUCT = "product"
 """What multiplication is called where a claim holds whatever it answers."""
@@ -70,13 +72,16 @@ class Claim:
 
 
 def smt_of(make: Callable[[], Unit], name: str) -> str:
-    """A combinational unit as SMT-LIB: a sort `|name_s|` that holds the inputs, a function `|name_n port|` per port."""
+    """A unit as SMT-LIB: a sort `|name_s|` of its inputs and registers, a function `|name_n wire|` for each port or
+    named wire, and `|name_t|` between a state and the next one.
+    """
     with emitting() as emission:
         top = emission.convert(make(), name)
     text = "\n".join(emission.modules.values())
     with tempfile.TemporaryDirectory(prefix="focus-rtl-formal-") as kept:
         folder = Path(kept)
         (folder / "unit.il").write_text(text)
+        (folder / "memories.v").write_text("\n".join(emission.verilog.values()))
         run_tool(yosys(), folder, "-q", "-p", SCRIPT.format(top=top))
         return (folder / "unit.smt2").read_text()
 
