@@ -13,6 +13,7 @@ from focus_rtl.hdl.numeric.narrow import Narrow
 from focus_rtl.hdl.numeric.widen import Widen
 from focus_rtl.hdl.unit import Unit
 from focus_rtl.verif.formal.comparisons import COMPARISONS, ForgetsLost
+from focus_rtl.verif.formal.gathering import GATHERING
 from focus_rtl.verif.formal.smt import Claim, port
 from focus_rtl.verif.formal.window import WINDOWS
 
@@ -135,4 +136,5 @@ CLAIMS: dict[str, Claim] = {
                         _CANDIDATES + _STATES, lambda: ProductGreater(0, REDUCED), lambda: ForgetsLost(0, REDUCED)),
     **COMPARISONS,
     **WINDOWS,
+    **GATHERING,
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Proofs of arithmetic and layouter: hardware in SMT-LIB by Yosys, the truth as SMT's own theories, Z3 between them.
+"""Proofs of arithmetic, layouter and gather: hardware in SMT-LIB by Yosys, the truth beside it, Z3 between them.
 
     python -m focus_rtl.verif.formal.prove            # all; a line each, and the seconds
     python -m focus_rtl.verif.formal.prove narrow_fp16

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is proved of gather, whatever its matcher decides and whenever, and however its streams stall: a bounded number
+of cycles after reset, from any contents of the memories.
+"""
+
+from amaranth import Array, Cat, Const, Module, Signal, Value
+from amaranth.lib.data import View
+from amaranth.lib.wiring import Out
+
+from focus_rtl.hdl.sic.gather import Gather
+from focus_rtl.hdl.sic.layouter import Layouter
+from focus_rtl.hdl.sic.matcher import decision_layout
+from focus_rtl.hdl.unit import Unit, place
+from focus_rtl.verif.formal.smt import Claim, port
+from focus_rtl.verif.golden.cases import make_params
+
+__all__ = ["GATHERING"]
+
+PARAMS = make_params(dtype="int8", rows=1, cols=1, vector=2, matcher_lanes=1, matchers=1, m_tile=8, psum_banks=2,
+                     block=(2, 1, 2), grid_max=(4, 1, 2))
+TOKENS, CYCLES = 4, 15
+"""Most tokens of the tile that is watched; cycles after the reset."""
+
+
+class Free(Unit):
+    """Bits that nobody drives: others in each cycle, or (`constant`) the same in all."""
+
+    def __init__(self, width: int, constant: bool = False) -> None:
+        self.width, self.constant = width, constant
+        super().__init__({"o": Out(width)}, width=width, constant=constant)
+
+    def verilog(self, name: str) -> str:
+        """Yosys takes such a wire for a variable."""
+        kind = "anyconst" if self.constant else "anyseq"
+        return (f"module {name}(clk, o);\n  input clk;\n  output [{self.width - 1}:0] o;\n"
+                f"  (* {kind} *) wire [{self.width - 1}:0] any;\n  assign o = any;\nendmodule\n")
+
+
+class FreeGather(Gather):
+    """Gather whose matcher takes any time over a vector, and matches it with any visible neighbour or none.
+
+    in_flight : two vectors, so that the queues wrap and fill.
+    """
+
+    in_flight = 2
+
+    def _match(self, m: Module, fetched: object) -> tuple[Value, View]:
+        p = self.p
+        layouter = place(m, "layouter", Layouter(p))
+        tile, key = fetched.tile, fetched.key
+        busy, live, last, done = Signal(), Signal(), Signal(), Signal()
+        free = place(m, "free", Free(2 + p.window)).o
+        go, match, slots = free[0], free[1], free[2:]
+        m.d.comb += [
+            done.eq(busy & go), fetched.window.eq(~busy | done),
+            layouter.clear.eq(~tile.running), layouter.en.eq(fetched.fetch), layouter.live.eq(~key.zero),
+            Value.cast(layouter.position).eq(Value.cast(self.positions.payload)),
+            Value.cast(layouter.vector).eq(Value.cast(self.vectors.payload)),
+            layouter.height.eq(tile.order.height), layouter.width.eq(tile.order.width),
+            layouter.enabled.eq(tile.order.mask),
+        ]
+        with m.If(fetched.fetch):
+            m.d.sync += [busy.eq(1), last.eq(key.last), live.eq(~key.zero & ~tile.order.dense)]
+        with m.Elif(done):
+            m.d.sync += busy.eq(0)
+        decided, decision, slot = Signal(), Signal(decision_layout(p)), Signal(range(p.window))
+        for number in range(p.window):  # with sides of 1 and 2, a slot's code is its number
+            with m.If(slots[number]):
+                m.d.comb += slot.eq(number)
+        active = layouter.entered & live
+        m.d.sync += [
+            decided.eq(done), decision.match.eq(match & active & layouter.visible.bit_select(slot, 1)),
+            decision.slot.eq(slot), decision.active.eq(active), decision.last.eq(last),
+            Value.cast(decision.place).eq(Value.cast(layouter.place)),
+        ]
+        return decided, decision
+
+
+class LosesVectors(FreeGather):
+    """A distinct vector is taken out of the queue when the one held back has not left."""
+
+    def _emit_vectors(self, m: Module, here: Value, leave: Value, key: View, result: View) -> Value:
+        super()._emit_vectors(m, here, leave, key, result)
+        return Const(1, 1)
+
+
+class Watch(Unit):
+    """A gather with free inputs and what watches its first tile.
+
+    assumed : the inputs keep to the stream rules, and the order is a legal one.  holds : so far nothing is wrong.
+    complete : the tile has left, all of it.  merged : and a vector of it had matched.
+    """
+
+    def __init__(self, gather: type[FreeGather]) -> None:
+        self.gather = gather
+        super().__init__({"assumed": Out(1), "holds": Out(1), "complete": Out(1), "merged": Out(1)},
+                         gather=gather.__name__)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        gather = place(m, "gather", self.gather(PARAMS))
+        tokens, chosen = self._constants(m, gather)
+        legal = [self._offer(m, gather, name) for name in ("orders", "vectors", "positions")]
+        ready = place(m, "ready", Free(3)).o
+        for number, name in enumerate(("outputs", "out_maps", "summary")):
+            m.d.comb += getattr(gather, name).ready.eq(ready[number])
+        order = gather.orders.payload
+        position = gather.positions.payload
+        m.d.comb += self.assumed.eq(Cat(
+            *legal, tokens > 0, tokens <= TOKENS, chosen < tokens, order.height == PARAMS.grid_max[1],
+            order.width <= PARAMS.grid_max[2], position.frame < PARAMS.grid_max[0]).all())
+        self._watch(m, gather, tokens, chosen)
+        return m
+
+    def _constants(self, m: Module, gather: Gather) -> tuple[Value, Value]:
+        """Tokens of the tile, and the one whose vector is watched; every order is the same."""
+        order = Value.cast(gather.orders.payload)
+        constant = place(m, "constant", Free(len(order) + 3, constant=True)).o
+        m.d.comb += order.eq(constant[:len(order)])
+        return gather.orders.payload.tokens, constant[len(order):]
+
+    def _offer(self, m: Module, gather: Gather, name: str) -> Value:
+        """Drives a stream; returns whether what is offered stands until it is taken."""
+        end = getattr(gather, name)
+        payload = Value.cast(end.payload)
+        valid = place(m, f"{name}_valid", Free(1)).o
+        m.d.comb += end.valid.eq(valid)
+        waiting, before = Signal(name=f"{name}_waiting"), Signal(len(payload), name=f"{name}_before")
+        m.d.sync += [waiting.eq(valid & ~end.ready), before.eq(payload)]
+        if name != "orders":
+            m.d.comb += payload.eq(place(m, f"{name}_payload", Free(len(payload))).o)
+        return ~waiting | valid & (payload == before)
+
+    def _watch(self, m: Module, gather: Gather, tokens: Value, chosen: Value) -> None:
+        vectors, maps, outputs, summary = gather.vectors, gather.out_maps, gather.outputs, gather.summary
+        taken, mapped, unique, sent, zeros = (Signal(4, name=name) for name in
+                                              ("taken", "mapped", "unique", "sent", "zeros"))
+        ended, told, wrong = Signal(), Signal(), Signal()
+        told_unique, told_zeros, own = Signal(4), Signal(4), Signal(4)
+        data, began = Signal(len(Value.cast(vectors.payload))), Signal()
+        kept = Array(Signal.like(data, name=f"kept{number}") for number in range(TOKENS))
+        with m.If(vectors.valid & vectors.ready & (taken != tokens)):
+            m.d.sync += [taken.eq(taken + 1), zeros.eq(zeros + ~Value.cast(vectors.payload).any())]
+            with m.If(taken == chosen):
+                m.d.sync += data.eq(Value.cast(vectors.payload))
+        index = maps.payload.index
+        with m.If(maps.valid & maps.ready & (mapped != tokens)):
+            m.d.sync += [mapped.eq(mapped + 1), unique.eq(unique + (index == unique))]
+            # Nothing comes before it was taken; an index is the next new one or one that a token has begun.
+            with m.If((mapped >= taken) | (index > unique) | (maps.payload.last != (mapped == tokens - 1))):
+                m.d.sync += wrong.eq(1)
+            with m.If(mapped == chosen):
+                m.d.sync += [own.eq(index), began.eq(index == unique)]
+        with m.If(outputs.valid & outputs.ready & ~ended):
+            m.d.sync += [sent.eq(sent + 1), ended.eq(outputs.payload.last)]
+            with m.If(sent < TOKENS):
+                m.d.sync += kept[sent[:(TOKENS - 1).bit_length()]].eq(Value.cast(outputs.payload.data))
+            with m.If(sent >= taken):
+                m.d.sync += wrong.eq(1)
+        with m.If(summary.valid & summary.ready & ~told):
+            m.d.sync += [told.eq(1), told_unique.eq(summary.payload.unique), told_zeros.eq(summary.payload.zeros)]
+        complete = (mapped == tokens) & ended & told
+        vector = kept[own[:(TOKENS - 1).bit_length()]]
+        right = Cat(sent == unique, told_unique == unique, told_zeros == zeros, ~began | (vector == data)).all()
+        m.d.comb += [self.complete.eq(complete), self.merged.eq(complete & (unique < tokens)),
+                     self.holds.eq(~wrong & (~complete | right) & ((mapped != tokens) | (sent <= unique)))]
+
+
+def _over(name: str) -> list[str]:
+    return [port(name, f"s{cycle}") for cycle in range(1, CYCLES + 1)]
+
+
+_STATES = "".join(f"(declare-fun s{cycle} () |unit_s|)\n" for cycle in range(CYCLES + 1)) + "".join(
+    f"(assert (|unit_t| s{cycle} s{cycle + 1}))(assert (= {port('rst', f's{cycle}')} {'false' if cycle else 'true'}))\n"
+    for cycle in range(CYCLES)) + "".join(f"(assert {assumed})\n" for assumed in _over("assumed"))
+
+GATHERING: dict[str, Claim] = {
+    "gathered": Claim(
+        f"gather, any decisions, any stalls, {CYCLES} cycles after reset, a tile of up to {TOKENS} tokens: map[j] <= j "
+        "and < p, a representative is its own, p vectors and one summary leave, none lost, doubled or changed",
+        f"(and {' '.join(_over('holds'))})", f"(or {' '.join(_over('merged'))})", _STATES,
+        lambda: Watch(FreeGather), lambda: Watch(LosesVectors)),
+}
