@@ -59,12 +59,6 @@ class Places(Unit):
         super().__init__({"key": In(self.layout), "other": In(self.layout), "holds": Out(len(BLOCKS)),
                           "near": Out(len(BLOCKS))}, chosen=chosen)
 
-    def _spot(self, m: Module, p: Parameters, where: View) -> View:
-        inner = Module()
-        spot = window.spot_of(inner, p, where)
-        m.submodules += inner
-        return spot
-
     def _offset(self, p: Parameters, key: View, other: View) -> Value:
         """Entry in which the key looks for the other."""
         return window.offset_of(p, key, other.rest)
@@ -74,7 +68,7 @@ class Places(Unit):
         holds, near = [], []
         for block in BLOCKS:
             p = make_params(grid_max=GRID, block=block, matchers=1)
-            key, other = self._spot(m, p, self.key), self._spot(m, p, self.other)
+            key, other = window.spot_of(m, p, self.key), window.spot_of(m, p, self.other)
             back = [self.key[name] - self.other[name] for name in ("frame", "row", "column")]
             one = Cat(*((axis >= 0) & (axis < side) for axis, side in zip(back, block, strict=True))).all()
             near.append(one & Cat(*(axis != 0 for axis in back)).any())
