@@ -31,7 +31,8 @@ Result = list[list[Gathered]]
 class Slice:
     """A concentrated k-slice of a tile.
 
-    vectors : (p, V) bits of elements; elements beyond K are +0.
+    vectors : (p, V) bits of elements; elements beyond K are +0.  p = 0: the slice is empty, every token's psum is
+        nothing, and the accumulators stay as they are; its map is not looked at.
     index_map : (m_t,) int32, which of them stands for each token; not looked at in a dense job.
     """
 
@@ -62,8 +63,8 @@ def _check_slices(job: Job, counts: Counts, m_tile: int, slices: Slices) -> None
     beyond = job.k - (counts.slices - 1) * counts.vector
     for tile, row in zip(job.tiles, slices, strict=True):
         for k, part in enumerate(row):
-            check_bits(f"vectors of slice {k}", part.vectors, job.dtype, (max(part.p, 1), counts.vector))
-            if job.dense:
+            check_bits(f"vectors of slice {k}", part.vectors, job.dtype, (part.p, counts.vector))
+            if job.dense or not part.p:
                 continue
             if part.index_map.shape != (tile.tokens,):
                 raise ValueError(f"index_map of slice {k} of shape {part.index_map.shape}: must be ({tile.tokens},)")
@@ -77,6 +78,8 @@ def _accumulate(tile: Tile, job: Job, row: Sequence[Slice], weights: Bits) -> ND
     """(m_t, N) uint32: the accumulators of a tile after all its k-slices; weights is (slices * V, N)."""
     acc = np.zeros((tile.tokens, weights.shape[1]), dtype=np.uint32)
     for k, part in enumerate(row):
+        if not part.p:
+            continue
         vectors = part.vectors[:tile.tokens]  # a surplus is dropped, and the job ends with an error code
         index = np.arange(tile.tokens, dtype=np.int32) if job.dense else part.index_map
         v = vectors.shape[1]
@@ -134,18 +137,22 @@ def next_slices(result: Result) -> list[list[Slice]]:
 
 def tokens_of(slices: Slices, k: int) -> Bits:
     """(M, K): every token with the elements of the vectors that stand for it; `k` is K, without padding."""
-    return np.concatenate([np.concatenate([part.vectors[part.index_map] for part in row], axis=1)
-                           for row in slices])[:, :k]
+    def whole(part: Slice) -> Bits:
+        empty = np.zeros((len(part.index_map), part.vectors.shape[1]), part.vectors.dtype)
+        return part.vectors[part.index_map] if part.p else empty
+
+    return np.concatenate([np.concatenate([whole(part) for part in row], axis=1) for row in slices])[:, :k]
 
 
 @dataclass(frozen=True)
 class Expected:
     """Beats on every stream, passes and cycles of a job.
 
-    job, tiles, vectors, maps, weights, positions, scales : beats that go in (scales only for int8).
+    job, tiles, vectors, maps, weights, positions, scales : beats that go in (scales only for int8).  An empty slice is
+        one beat of `vectors`; it has no map and takes no weights.
     summary, out_maps, status : beats that come out; `outputs` depends on the data, see `output_counts`.
-    passes : array passes.  ideal_cycles : vectors through the array in all of them, sum(p) * ceil(K/R) * ceil(N/C)
-    where p differs from slice to slice.
+    passes : array passes, none for empty slices.  ideal_cycles : vectors through the array in all of them,
+    sum(p) * ceil(K/R) * ceil(N/C) where p differs from slice to slice.
     """
 
     job: int
@@ -166,13 +173,14 @@ def expected_counts(params: Parameters, job: Job, slices: Slices) -> Expected:
     """What a job of that configuration takes and gives, from the counts and each slice's p alone."""
     counts = job.counts(params)
     rows = [counts.rows_of(k) for k in range(counts.slices)]
-    p_sum = sum(part.p for row in slices for part in row)
-    groups = sum(math.ceil(tile.tokens / params.scatter_lanes) for tile in job.tiles)
-    passes = counts.tiles * counts.all_cols * counts.all_rows
+    beats = sum(max(part.p, 1) for row in slices for part in row)
+    maps = sum(math.ceil(tile.tokens / params.scatter_lanes) for tile, row in zip(job.tiles, slices, strict=True)
+               for part in row if part.p)
+    passes = counts.all_cols * sum(rows[k] for row in slices for k, part in enumerate(row) if part.p)
     streamed = sum(min(part.p, tile.tokens) * rows[k] for tile, row in zip(job.tiles, slices, strict=True)
                    for k, part in enumerate(row))
-    return Expected(job=1, tiles=counts.tiles, vectors=p_sum * counts.vectors,
-                    maps=0 if job.dense else groups * counts.slices * counts.vectors,
+    return Expected(job=1, tiles=counts.tiles, vectors=beats * counts.vectors,
+                    maps=0 if job.dense else maps * counts.vectors,
                     weights=passes * params.rows, positions=job.tokens * counts.vectors,
                     scales=counts.tiles * counts.all_cols if job.dtype == "int8" else 0,
                     summary=counts.tiles * counts.vectors, out_maps=job.tokens * counts.vectors, status=1,

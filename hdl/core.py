@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Core: the whole streaming accelerator, composed.  Model: golden/core.py; contracts: docs/architecture.md."""
 
+from typing import Any
+
 from amaranth import Module, Value
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -21,7 +23,22 @@ from focus_rtl.hdl.stream.fork import Fork
 from focus_rtl.hdl.stream.skid import Skid
 from focus_rtl.hdl.unit import Unit, place
 
-__all__ = ["Core"]
+__all__ = ["Core", "core_members"]
+
+
+def core_members(p: Parameters) -> dict[str, Any]:
+    """The streams of a core of that configuration."""
+    return {
+        "job": In(stream.Signature(layouts.job(p))), "tiles": In(stream.Signature(layouts.tile(p))),
+        "vectors": In(stream.Signature(layouts.slice_beat(p))), "maps": In(stream.Signature(layouts.maps(p))),
+        "weights": In(stream.Signature(layouts.weights(p))),
+        "positions": In(stream.Signature(layouts.position(p))),
+        **({"scales": In(stream.Signature(layouts.scales(p)))} if p.leave_bits != p.element_bits else {}),
+        "outputs": Out(stream.Signature(layouts.vector_beat(p))),
+        "out_maps": Out(stream.Signature(layouts.index_beat(p))),
+        "summary": Out(stream.Signature(layouts.summary(p))),
+        "status": Out(stream.Signature(layouts.status(p))),
+    }
 
 
 class Core(Unit):
@@ -37,23 +54,13 @@ class Core(Unit):
     Members
     -------
     job, tiles, vectors, maps, weights, positions : In, streams of the layouts of these names
-        (`vectors`: `vector_beat`, `positions`: `position`); with int8 also `scales`.
+        (`vectors`: `slice_beat`, `positions`: `position`); with int8 also `scales`.
     outputs, out_maps, summary, status : Out, streams of `vector_beat`, `index_beat`, `summary`, `status`.
     """
 
     def __init__(self, p: Parameters) -> None:
         self.p = p
-        super().__init__({
-            "job": In(stream.Signature(layouts.job(p))), "tiles": In(stream.Signature(layouts.tile(p))),
-            "vectors": In(stream.Signature(layouts.vector_beat(p))), "maps": In(stream.Signature(layouts.maps(p))),
-            "weights": In(stream.Signature(layouts.weights(p))),
-            "positions": In(stream.Signature(layouts.position(p))),
-            **({"scales": In(stream.Signature(layouts.scales(p)))} if p.leave_bits != p.element_bits else {}),
-            "outputs": Out(stream.Signature(layouts.vector_beat(p))),
-            "out_maps": Out(stream.Signature(layouts.index_beat(p))),
-            "summary": Out(stream.Signature(layouts.summary(p))),
-            "status": Out(stream.Signature(layouts.status(p))),
-        }, p=p)
+        super().__init__(core_members(p), p=p)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -75,6 +82,7 @@ class Core(Unit):
         connect(m, fork.o[2], output_tiles.tiles)
         connect(m, flipped(self.vectors), buffer.vectors)
         connect(m, buffer.slot, sequencer.slot)
+        connect(m, buffer.opened, maps.slices)
         connect(m, flipped(self.weights), weights.i)
         connect(m, sequencer.vectors, array.vectors)
         connect(m, weights.o, array.weights)
@@ -124,11 +132,12 @@ class Core(Unit):
     def _report(self, m: Module, control: Control, sequencer: Sequencer, array: Systolic, scatter: Scatter) -> None:
         """What ends a job, what it did wrong, and what its counters count."""
         events = {
-            "array_busy": array.entered, "stall_input": sequencer.wait_input, "stall_psum": sequencer.wait_psum,
-            "stall_weights": array.wait_weights, "stall_chain": array.wait_chain,
+            "array_busy": array.entered, "array_idle": sequencer.idle, "stall_input": sequencer.wait_input,
+            "stall_psum": sequencer.wait_psum, "stall_weights": array.wait_weights, "stall_chain": array.wait_chain,
+            "empty_slices": sequencer.passes_over,
             "scatter_conflicts": scatter.conflicts, "scatter_chases": scatter.chases,
             "scatter_hazards": scatter.hazards, "stall_output": scatter.wait_tile,
-            "vectors_in": self.vectors.valid & self.vectors.ready,
+            "vectors_in": self.vectors.valid & self.vectors.ready & ~self.vectors.payload.void,
             "vectors_out": self.outputs.valid & self.outputs.ready,
         }
         m.d.comb += [control.events[name].eq(event) for name, event in events.items()]

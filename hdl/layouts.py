@@ -10,10 +10,16 @@ from amaranth.utils import bits_for
 from focus_rtl.golden.params import Parameters
 
 __all__ = [
-    "COUNTERS", "ERRORS", "accumulators", "array_beat", "gather_order", "index_beat", "job", "maps", "output_order",
-    "position", "psum_beat", "scales", "scatter_order", "status", "summary", "tile", "tile_order", "vector_beat",
-    "vector_elements", "weights",
+    "COUNTERS", "ERRORS", "ORDERS", "TAG_BITS", "accumulators", "array_beat", "gather_order", "index_beat", "job",
+    "maps", "output_order", "position", "psum_beat", "scales", "scatter_order", "slice_beat", "status", "summary",
+    "tile", "tile_order", "vector_beat", "vector_elements", "weights",
 ]
+
+ORDERS = 4
+"""Scatter orders that may be under way: a psum is on its way through the array while earlier ones are scattered."""
+
+TAG_BITS = bits_for(ORDERS - 1)
+"""Width of the tag that tells their psums apart."""
 
 ERRORS: dict[str, int] = {"OK": 0, "JOB": 1, "TILE": 2, "SLICE": 3, "INDEX": 4, "SCALE": 5}
 """Codes of `status.error`."""
@@ -21,10 +27,12 @@ ERRORS: dict[str, int] = {"OK": 0, "JOB": 1, "TILE": 2, "SLICE": 3, "INDEX": 4, 
 COUNTERS: dict[str, str] = {
     "cycles": "from the job's acceptance to its last output",
     "array_busy": "cycles in which a vector entered the array",
-    "stall_input": "cycles the sequencer waited for a slice of vectors",
-    "stall_psum": "cycles the sequencer waited for a free psum half (scatter is behind)",
+    "array_idle": "cycles in which there was no tile for it",
+    "stall_input": "cycles it waited for a slice of vectors",
+    "stall_psum": "cycles it waited for room for psums (scatter is behind)",
     "stall_weights": "cycles a pass waited for its weights",
     "stall_chain": "cycles a row pass waited for the previous one's psums",
+    "empty_slices": "cycles in which a slice without vectors was passed over",
     "scatter_conflicts": "lane cycles lost to a psum bank that another lane was reading",
     "scatter_chases": "lane cycles spent waiting for a psum still in the array",
     "scatter_hazards": "lane cycles spent waiting for the same token's previous sum",
@@ -32,7 +40,10 @@ COUNTERS: dict[str, str] = {
     "vectors_in": "vectors taken from the port",
     "vectors_out": "vectors emitted at the port",
 }
-"""32-bit counters of `status`, in field order, with what each counts."""
+"""32-bit counters of `status`, in field order, with what each counts.
+
+In every cycle exactly one of `array_busy` to `empty_slices` counts: together they are `cycles`.
+"""
 
 
 def _sides(p: Parameters) -> dict[str, int]:
@@ -81,10 +92,11 @@ def scatter_order(p: Parameters) -> StructLayout:
 
     `count` psums will come for `tokens` tokens into column group `col`; on the `first` slice accumulators start from
     +0, on the `last` the sums leave; `map_done`: no further column pass uses this map; `tile_done`: the output tile is
-    complete behind this order.
+    complete behind this order.  Its psums carry the same `tag`.  With `count` = 0 there are neither psums nor a map:
+    the sums leave as they are.
     """
     return StructLayout({
-        "tokens": p.count_bits, "count": p.count_bits, "col": bits_for(p.col_passes - 1),
+        "tokens": p.count_bits, "count": p.count_bits, "tag": TAG_BITS, "col": bits_for(p.col_passes - 1),
         "first": 1, "last": 1, "map_done": 1, "tile_done": 1, "dense": 1,
     })
 
@@ -104,8 +116,13 @@ def scales(p: Parameters) -> StructLayout:
     return StructLayout({"scale": ArrayLayout(32, p.cols)})
 
 
+def slice_beat(p: Parameters) -> StructLayout:
+    """A vector of a k-slice and whether it is the last; `void`: the slice has none, and this is its only beat."""
+    return StructLayout({"data": vector_elements(p), "void": 1, "last": 1})
+
+
 def vector_beat(p: Parameters) -> StructLayout:
-    """A vector and whether it is the last of its slice or tile."""
+    """A vector that leaves and whether it is the last of its tile."""
     return StructLayout({"data": vector_elements(p), "last": 1})
 
 
@@ -144,12 +161,12 @@ def array_beat(p: Parameters) -> StructLayout:
     """R elements of a vector on their way into the array.
 
     `first`: first vector of a pass (weights swap); `chain_in`: psums of the previous row pass enter at the top;
-    `chain_out`: this pass's psums go round again; `last`: last vector of the pass.
+    `chain_out`: this pass's psums go round again; `tag`: of the scatter order; `last`: last vector of the pass.
     """
     return StructLayout({"data": ArrayLayout(p.element_bits, p.rows), "first": 1, "chain_in": 1, "chain_out": 1,
-                         "last": 1})
+                         "tag": TAG_BITS, "last": 1})
 
 
 def psum_beat(p: Parameters) -> StructLayout:
-    """C finished psums of one vector; `last` marks the slice's last vector."""
-    return StructLayout({"data": ArrayLayout(p.acc_bits, p.cols), "last": 1})
+    """C finished psums of one vector for the scatter order `tag`; `last` marks the order's last vector."""
+    return StructLayout({"data": ArrayLayout(p.acc_bits, p.cols), "tag": TAG_BITS, "last": 1})

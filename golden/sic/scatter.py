@@ -22,7 +22,7 @@ def scatter(acc: Bits32, psums: Bits32, index_map: NDArray[np.integer], dtype: s
     Parameters
     ----------
     acc : (m, N) uint32, binary32 or int32 bits (0 before the first k-slice).
-    psums : (p, N) uint32, the same kind of bits, p >= 1.
+    psums : (p, N) uint32, the same kind of bits, p >= 1 (an empty slice is not scattered at all).
     index_map : (m,) integers.  An index >= p is read as 0; the machine ends such a job with an error code.
     dtype : element format, which decides the kind.
 

@@ -16,8 +16,10 @@ __all__ = ["Sequencer"]
 class Sequencer(Unit):
     """Walks output vectors, k-slices, column passes and row passes, innermost last, one vector per cycle.
 
-    A column pass begins when its slice is on chip and scatter has taken the order for it, which reserves a psum half;
-    from then on nothing downstream can refuse but the array's input.  Between passes no cycle is lost.
+    A column pass begins when its slice is on chip and scatter has taken the order for it, which reserves room for its
+    psums; from then on nothing downstream can refuse but the array's input.  Between passes no cycle is lost.
+    A slice without vectors is passed over in a cycle; if it is the last of its tile, its orders, one a cycle, let the
+    sums leave.  The first slice that has vectors is the `first` for scatter.
     Latency 1 cycle (the buffer's read), throughput one vector per cycle.
 
     Parameters
@@ -31,7 +33,8 @@ class Sequencer(Unit):
     vectors : Out(stream of `layouts.array_beat`).
     orders : Out(stream of `layouts.scatter_order`), one per column pass.
     bad_slice : Out(1), pulse: a slice has more vectors than its tile tokens, or fewer where the maps are identities.
-    wait_input, wait_psum : Out(1), nothing is issued for want of a slice, of a psum half.
+    idle, wait_input, wait_psum, passes_over : Out(1), one of them whenever `vectors` is not valid, and none otherwise:
+        there was no tile, no slice, no room for psums; an empty slice was dealt with.
     """
 
     def __init__(self, p: Parameters) -> None:
@@ -43,7 +46,7 @@ class Sequencer(Unit):
             "r_data": In(p.rows * p.element_bits),
             "vectors": Out(stream.Signature(layouts.array_beat(p))),
             "orders": Out(stream.Signature(layouts.scatter_order(p))),
-            "bad_slice": Out(1), "wait_input": Out(1), "wait_psum": Out(1),
+            "bad_slice": Out(1), "idle": Out(1), "wait_input": Out(1), "wait_psum": Out(1), "passes_over": Out(1),
         }, p=p)
 
     def elaborate(self, platform: object) -> Module:
@@ -52,42 +55,61 @@ class Sequencer(Unit):
         tile, slot = self.tiles.payload, self.slot.payload
         vector, piece = Signal.like(tile.vectors), Signal.like(tile.slices)
         col, row, index = Signal(range(p.col_passes)), Signal(range(p.row_passes)), Signal(p.count_bits)
-        last_vector, last_slice = vector == tile.vectors - 1, piece == tile.slices - 1
-        last_col = col == Mux(last_vector, tile.last_cols, p.col_passes) - 1
-        last_row = row == Mux(last_slice, tile.last_rows, p.row_passes) - 1
+        empty, last_slice = slot.count == 0, piece == tile.slices - 1
+        over = empty & ~last_slice  # no order for it
+        last_vector = vector == tile.vectors - 1
+        last_col = over | (col == Mux(last_vector, tile.last_cols, p.col_passes) - 1)
+        last_row = empty | (row == Mux(last_slice, tile.last_rows, p.row_passes) - 1)
         count = Signal(p.count_bits)
         too_many = slot.surplus | (slot.count > tile.tokens)
         m.d.comb += count.eq(Mux(too_many, tile.tokens, slot.count))
-        last_index = index == count - 1
-        opening, resident, issue = Signal(), Signal(), Signal()
+        last_index = empty | (index == count - 1)
+        opening, resident, issue, streams = Signal(), Signal(), Signal(), Signal()
         free = ~self.vectors.valid | self.vectors.ready
         m.d.comb += [
             opening.eq((row == 0) & (index == 0)),
             resident.eq(self.tiles.valid & self.slot.valid),
             # An order is offered only in the cycle in which its pass can begin.
-            self.orders.valid.eq(opening & resident & free),
-            issue.eq(resident & free & (~opening | self.orders.ready)),
-            self.wait_input.eq(self.tiles.valid & ~self.slot.valid),
-            self.wait_psum.eq(resident & free & opening & ~self.orders.ready),
+            self.orders.valid.eq(opening & resident & free & ~over),
+            issue.eq(resident & free & (~opening | self.orders.ready | over)),
+            streams.eq(issue & ~empty),
             self.bad_slice.eq(resident & (too_many | (tile.dense & (slot.count < tile.tokens)))),
-            self.r_en.eq(issue), self.r_row.eq(row), self.r_index.eq(index),
-        ]
-        order = self.orders.payload
-        m.d.comb += [
-            order.tokens.eq(tile.tokens), order.count.eq(count), order.col.eq(col), order.dense.eq(tile.dense),
-            order.first.eq(piece == 0), order.last.eq(last_slice), order.map_done.eq(last_col),
-            order.tile_done.eq(last_slice & last_col),
+            self.r_en.eq(streams), self.r_row.eq(row), self.r_index.eq(index),
         ]
         self._walk(m, issue, [(index, last_index), (row, last_row), (col, last_col), (piece, last_slice),
                               (vector, last_vector)])
+        tag, begun = Signal(layouts.TAG_BITS), Signal()
+        order = self.orders.payload
+        m.d.comb += [
+            order.tokens.eq(tile.tokens), order.count.eq(count), order.tag.eq(tag), order.col.eq(col),
+            order.dense.eq(tile.dense), order.first.eq(~begun), order.last.eq(last_slice), order.map_done.eq(last_col),
+            order.tile_done.eq(last_slice & last_col),
+        ]
+        with m.If(self.orders.valid & self.orders.ready):
+            m.d.sync += tag.eq(tag + 1)
+        with m.If(self.slot.valid & self.slot.ready):
+            m.d.sync += begun.eq(~last_slice & (begun | ~empty))
         beat = self.vectors.payload
         m.d.comb += Value.cast(beat.data).eq(self.r_data)
         with m.If(free):
             m.d.sync += [
-                self.vectors.valid.eq(issue), beat.first.eq(index == 0), beat.chain_in.eq(row != 0),
-                beat.chain_out.eq(~last_row), beat.last.eq(last_index),
+                self.vectors.valid.eq(streams), beat.first.eq(index == 0), beat.chain_in.eq(row != 0),
+                beat.chain_out.eq(~last_row), beat.last.eq(last_index), beat.tag.eq(Mux(opening, tag, tag - 1)),
             ]
+        self._name_the_wait(m, free, issue, resident)
         return m
+
+    def _name_the_wait(self, m: Module, free: Value, issue: Signal, resident: Signal) -> None:
+        """Why there is no vector: what was missing when its register could have been filled."""
+        no_slice, no_room, over = Signal(), Signal(), Signal()
+        with m.If(free):
+            m.d.sync += [no_slice.eq(self.tiles.valid & ~self.slot.valid), no_room.eq(resident & ~issue),
+                         over.eq(issue)]
+        none = ~self.vectors.valid
+        m.d.comb += [
+            self.wait_input.eq(none & no_slice), self.wait_psum.eq(none & no_room), self.passes_over.eq(none & over),
+            self.idle.eq(none & ~no_slice & ~no_room & ~over),
+        ]
 
     def _walk(self, m: Module, issue: Signal, loops: list[tuple[Signal, Value]]) -> None:
         """Nested counters, innermost first; a slot goes free with its last pass, a tile order with its last vector."""

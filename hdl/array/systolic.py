@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Systolic: vectors and weights in -> finished psums out.  Model: golden/array/systolic.py."""
 
-from amaranth import Cat, Module, Signal, Value
+from amaranth import Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
@@ -26,7 +26,7 @@ class Systolic(Unit):
     has reserved room for its results.
 
     Latency from a vector to its psum: `latency` cycles.  Throughput one vector per cycle; passes follow each other
-    without a gap for p >= R * pe_depth - pe_depth + 1, chained row passes for p >= R * pe_depth + 2.
+    without a gap for p >= R * pe_depth - pe_depth + 1, chained row passes for p >= R * pe_depth.
 
     Parameters
     ----------
@@ -63,7 +63,8 @@ class Systolic(Unit):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         beat = self.vectors.payload
-        marks = Signal(4)  # of the vector that enters in this cycle: chain_in, chain_out, leaves, last
+        # Of the vector that enters in this cycle: chain_in, chain_out, leaves, last, tag.
+        marks = Signal(4 + layouts.TAG_BITS)
         start, loaded, returned = Signal(), Signal(), Signal()
         m.d.comb += [
             self.vectors.ready.eq((~beat.first | loaded) & (~beat.chain_in | returned)),
@@ -71,7 +72,7 @@ class Systolic(Unit):
             start.eq(self.entered & beat.first),
             self.wait_weights.eq(self.vectors.valid & beat.first & ~loaded),
             self.wait_chain.eq(self.vectors.valid & ~self.vectors.ready & ~self.wait_weights),
-            marks.eq(Cat(beat.chain_in, beat.chain_out, ~beat.chain_out, beat.last) & self.entered.replicate(4)),
+            marks.eq(Mux(self.entered, Cat(beat.chain_in, beat.chain_out, ~beat.chain_out, beat.last, beat.tag), 0)),
         ]
         history = _delays(m, marks, self.latency, "marks")
         shifts = self._load_weights(m, start, loaded)
@@ -136,9 +137,9 @@ class Systolic(Unit):
                 chain.pop.eq(history[self.multiply_latency + col][0]), top.eq(chain.o),
                 chain.push.eq(history[self.to_bottom + col][1]), chain.i.eq(bottom),
             ]
-        # Counted early by the cycles between a vector's entry and its pop.
+        # Counted early by the cycles between a vector's entry and its pop, and by the one from a pop to its push.
         waiting = Signal(range(p.m_tile + 1))
-        m.d.sync += waiting.eq(waiting + history[self.to_bottom - self.multiply_latency][1] - history[0][0])
+        m.d.sync += waiting.eq(waiting + history[self.to_bottom - self.multiply_latency - 2][1] - history[0][0])
         m.d.comb += returned.eq(waiting != 0)
 
     def _leave(self, m: Module, history: list[Value], bottoms: list[Signal]) -> None:
@@ -148,6 +149,7 @@ class Systolic(Unit):
         m.d.comb += [
             self.psums.valid.eq(history[self.latency][2]),
             self.psums.payload.last.eq(history[self.latency][3]),
+            self.psums.payload.tag.eq(history[self.latency][4:]),
             Value.cast(self.psums.payload.data).eq(Cat(aligned)),
         ]
 

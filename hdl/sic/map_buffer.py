@@ -26,6 +26,7 @@ class MapBuffer(Unit):
     Members
     -------
     tiles : In(stream of `layouts.tile_order`).  maps : In(stream of `layouts.maps`).
+    slices : In(stream of 1), per slice: it has no vectors, hence no map.
     full : Out(1), the oldest map is complete.  release : In(1), frees it.
     r_en, r_word : In, read request within the oldest map.  r_data : Out(S indices), in the cycle after.
     """
@@ -35,7 +36,7 @@ class MapBuffer(Unit):
         self.words = p.m_tile // p.scatter_lanes
         super().__init__({
             "tiles": In(stream.Signature(layouts.tile_order(p))),
-            "maps": In(stream.Signature(layouts.maps(p))),
+            "maps": In(stream.Signature(layouts.maps(p))), "slices": In(stream.Signature(1)),
             "full": Out(1), "release": In(1),
             "r_en": In(1), "r_word": In(range(self.words)), "r_data": Out(p.scatter_lanes * p.index_bits),
         }, p=p)
@@ -51,11 +52,13 @@ class MapBuffer(Unit):
         lanes_log = (p.scatter_lanes - 1).bit_length()
         last_word = word == (tile.tokens - 1)[lanes_log:p.count_bits]
         last_map = (piece == tile.slices - 1) & (vector == tile.vectors - 1)
-        taken = Signal()
+        present, without, taken, through = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
-            self.maps.ready.eq(self.tiles.valid & ~tile.dense & ~Array(full)[filling]),
+            present.eq(self.tiles.valid & self.slices.valid), without.eq(tile.dense | self.slices.payload),
+            self.maps.ready.eq(present & ~without & ~Array(full)[filling]),
             taken.eq(self.maps.valid & self.maps.ready),
-            self.tiles.ready.eq(tile.dense | (taken & last_word & last_map)),
+            through.eq((present & without) | (taken & last_word)),
+            self.slices.ready.eq(through), self.tiles.ready.eq(through & last_map),
             ram.w_en.eq(taken), ram.w_addr.eq(Cat(word, filling)),
             ram.w_data.eq(Value.cast(self.maps.payload)),
             ram.r_en.eq(self.r_en), ram.r_addr.eq(Cat(self.r_word, reading)), self.r_data.eq(ram.r_data),
@@ -67,7 +70,8 @@ class MapBuffer(Unit):
             m.d.sync += word.eq(Mux(last_word, 0, word + 1))
             with m.If(last_word):
                 m.d.sync += [Array(full)[filling].eq(1), filling.eq(~filling)]
-                m.d.sync += piece.eq(Mux(piece == tile.slices - 1, 0, piece + 1))
-                with m.If(piece == tile.slices - 1):
-                    m.d.sync += vector.eq(Mux(last_map, 0, vector + 1))
+        with m.If(through):
+            m.d.sync += piece.eq(Mux(piece == tile.slices - 1, 0, piece + 1))
+            with m.If(piece == tile.slices - 1):
+                m.d.sync += vector.eq(Mux(last_map, 0, vector + 1))
         return m

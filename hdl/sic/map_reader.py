@@ -14,7 +14,7 @@ __all__ = ["MapReader"]
 
 
 class MapReader(Unit):
-    """Reads the order's map word by word, or counts where it is the identity, and spreads it over the lanes.
+    """Reads the order's map word by word, or counts where it has none, and spreads it over the lanes.
 
     A word is asked for only when every lane has room.  The first column group of a last slice waits for a free output
     tile.  Latency 1 cycle, throughput S entries per cycle.
@@ -25,7 +25,7 @@ class MapReader(Unit):
 
     Members
     -------
-    orders : In(stream of `layouts.scatter_order`); `half` : In(1), the psum half of the order on offer.
+    orders : In(stream of `layouts.scatter_order`); `base` : In, place of its first psum in the ring, modulo 4 m.
     map_full, map_release, r_en, r_word, r_data : to the map buffer.
     tile : In(stream of 1), its transfer takes a free output tile.
     room : In(1), every lane has room.  push : Out(1), entries : Out, one each lane.
@@ -37,7 +37,7 @@ class MapReader(Unit):
         self.p = p
         self.words = p.m_tile // p.scatter_lanes
         super().__init__({
-            "orders": In(stream.Signature(layouts.scatter_order(p))), "half": In(1),
+            "orders": In(stream.Signature(layouts.scatter_order(p))), "base": In(p.index_bits + 2),
             "map_full": In(1), "map_release": Out(1),
             "r_en": Out(1), "r_word": Out(range(self.words)), "r_data": In(p.scatter_lanes * p.index_bits),
             "tile": In(stream.Signature(1)),
@@ -54,14 +54,15 @@ class MapReader(Unit):
         last_word = word == (order.tokens - 1)[lanes_log:p.count_bits]
         opens = order.last & (order.col == 0) & (word == 0)
         able, issue = Signal(), Signal()
+        without = order.dense | (order.count == 0)
         m.d.comb += [
-            able.eq(self.orders.valid & self.room & (order.dense | self.map_full)),
+            able.eq(self.orders.valid & self.room & (without | self.map_full)),
             issue.eq(able & (~opens | self.tile.valid)),
             self.tile.ready.eq(able & opens),
             self.wait_tile.eq(able & opens & ~self.tile.valid),
-            self.r_en.eq(issue & ~order.dense), self.r_word.eq(word),
+            self.r_en.eq(issue & ~without), self.r_word.eq(word),
             self.orders.ready.eq(issue & last_word),
-            self.map_release.eq(issue & last_word & order.map_done & ~order.dense),
+            self.map_release.eq(issue & last_word & order.map_done & ~without),
         ]
         with m.If(issue):
             m.d.sync += word.eq(Mux(last_word, 0, word + 1))
@@ -72,19 +73,20 @@ class MapReader(Unit):
         """A cycle later, when the word is here: index, checked, and everything else the lanes need."""
         p = self.p
         order = Signal.like(self.orders.payload)
-        half, asked, final = Signal(), Signal.like(word), Signal()
-        m.d.sync += [self.push.eq(issue), Value.cast(order).eq(Value.cast(self.orders.payload)), half.eq(self.half),
+        base, asked, final = Signal.like(self.base), Signal.like(word), Signal()
+        m.d.sync += [self.push.eq(issue), Value.cast(order).eq(Value.cast(self.orders.payload)), base.eq(self.base),
                      asked.eq(word), final.eq(last_word)]
-        wrong = []
+        wrong, nothing = [], order.count == 0
         for lane in range(p.scatter_lanes):
             token = Cat(Const(lane, (p.scatter_lanes - 1).bit_length()), asked)
             index = Mux(order.dense, token, self.r_data.word_select(lane, p.index_bits))
             void = token >= order.tokens
-            wrong.append(self.push & ~void & (index >= order.count))
+            wrong.append(self.push & ~void & ~nothing & (index >= order.count))
             entry = self.entries[lane]
             m.d.comb += [
-                entry.index.eq(Mux(index >= order.count, 0, index)), entry.half.eq(half), entry.word.eq(asked),
-                entry.col.eq(order.col), entry.first.eq(order.first), entry.leave.eq(order.last), entry.void.eq(void),
-                entry.final.eq(final), entry.tile_done.eq(order.tile_done),
+                entry.place.eq(base + Mux(index >= order.count, 0, index)), entry.tag.eq(order.tag),
+                entry.nothing.eq(nothing), entry.word.eq(asked), entry.col.eq(order.col), entry.first.eq(order.first),
+                entry.leave.eq(order.last), entry.void.eq(void), entry.final.eq(final),
+                entry.tile_done.eq(order.tile_done),
             ]
         m.d.comb += self.bad_index.eq(Cat(wrong).any())

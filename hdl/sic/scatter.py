@@ -18,9 +18,10 @@ __all__ = ["Scatter"]
 class Scatter(Unit):
     """acc[j] += psum[map[j]] for every token j of a tile, S tokens per cycle, chasing the psums as they arrive.
 
-    Taking an order reserves one of two psum halves, so psums need no ready.  They are announced in the sequence of the
-    orders, each slice closed by `last`.  Lanes work through orders without regard to each other; a half goes free when
-    every lane is through with it and its last psum has come.
+    Taking an order reserves room for its psums in a ring of 2 m, so psums need no ready; up to `layouts.ORDERS` orders
+    are under way.  Psums come in the sequence of the orders, under their order's tag, the last of each marked `last`;
+    an order with a count of 0 has none.  Lanes work through orders without regard to each other; an order's room goes
+    free, oldest first, when every lane is through with it and its last psum has come.
 
     Parameters
     ----------
@@ -59,7 +60,7 @@ class Scatter(Unit):
         lanes = [place(m, f"lane{lane}", ScatterLane(p)) for lane in range(p.scatter_lanes)]
         reader = place(m, "reader", MapReader(p))
         store = place(m, "store", PsumStore(p))
-        arrived = self._halves(m, reader, store, lanes)
+        arrived = self._orders(m, reader, store, lanes)
         m.d.comb += [
             self.map_release.eq(reader.map_release), reader.map_full.eq(self.map_full),
             self.r_en.eq(reader.r_en), self.r_word.eq(reader.r_word), reader.r_data.eq(self.r_data),
@@ -71,60 +72,74 @@ class Scatter(Unit):
             m.d.comb += [
                 lane.push.eq(reader.push), Value.cast(lane.entry).eq(Value.cast(reader.entries[number])),
                 lane.psum.eq(store.r_data[number]),
-                store.r_en[number].eq(lane.go & ~lane.head.void), store.r_half[number].eq(lane.head.half),
-                store.r_index[number].eq(lane.head.index),
+                store.r_en[number].eq(lane.go & ~lane.head.void & ~lane.head.nothing),
+                store.r_place[number].eq(lane.head.place),
                 self.out_en[number].eq(lane.out_en), self.out_done[number].eq(lane.out_done),
                 self.out_addr[number].eq(lane.out_addr), self.out_data[number].eq(lane.out_data),
             ]
         self._grant(m, lanes, arrived)
         return m
 
-    def _halves(self, m: Module, reader: MapReader, store: PsumStore, lanes: list[ScatterLane]) -> list[Signal]:
-        """Orders held, one per psum half; psums arriving into the older one that is not complete."""
+    def _orders(self, m: Module, reader: MapReader, store: PsumStore, lanes: list[ScatterLane]) -> Signal:
+        """Orders under way, by tag, and their room in the ring; returns the place of the psum that comes next."""
         p = self.p
-        held = [Signal(layouts.scatter_order(p), name=f"held{half}") for half in range(2)]
-        used = [Signal(name=f"used{half}") for half in range(2)]
-        unread = [Signal(name=f"unread{half}") for half in range(2)]
-        arrived = [Signal(p.count_bits, name=f"arrived{half}") for half in range(2)]
-        taking, filling, reading = Signal(), Signal(), Signal()
+        order, psum = self.orders.payload, self.psums.payload
+        held = [Signal(layouts.scatter_order(p), name=f"held{tag}") for tag in range(layouts.ORDERS)]
+        bases = [Signal(p.index_bits + 2, name=f"base{tag}") for tag in range(layouts.ORDERS)]
+        used, unread = Signal(layouts.ORDERS), Signal(layouts.ORDERS)
+        reading, oldest = Signal(layouts.TAG_BITS), Signal(layouts.TAG_BITS)
+        reserved, arrived = Signal(p.index_bits + 2), Signal(p.index_bits + 2)
+        room = Signal(range(2 * p.m_tile + 1), init=2 * p.m_tile)
+        taken, freed = Signal(), Signal()
+        through = self._through(m, taken, freed, oldest, lanes)
         m.d.comb += [
-            self.orders.ready.eq(~Array(used)[taking]),
-            reader.orders.valid.eq(Array(unread)[reading]), reader.half.eq(reading),
-            Value.cast(reader.orders.payload).eq(Mux(reading, Value.cast(held[1]), Value.cast(held[0]))),
-            store.w_en.eq(self.psums.valid), store.w_half.eq(filling),
-            store.w_index.eq(Array(arrived)[filling]), store.w_data.eq(Value.cast(self.psums.payload.data)),
+            self.orders.ready.eq(~used.bit_select(order.tag, 1) & (order.count <= room)),
+            taken.eq(self.orders.valid & self.orders.ready),
+            freed.eq(used.bit_select(oldest, 1) & through.bit_select(oldest, 1)),
+            reader.orders.valid.eq(unread.bit_select(reading, 1)), reader.base.eq(Array(bases)[reading]),
+            Value.cast(reader.orders.payload).eq(Array([Value.cast(one) for one in held])[reading]),
+            store.w_en.eq(self.psums.valid), store.w_place.eq(arrived), store.w_data.eq(Value.cast(psum.data)),
         ]
-        with m.If(self.psums.valid):
-            m.d.sync += Array(arrived)[filling].eq(Array(arrived)[filling] + 1)
-            with m.If(self.psums.payload.last):
-                m.d.sync += filling.eq(~filling)
+        m.d.sync += [
+            room.eq(room - Mux(taken, order.count, 0) + Mux(freed, Array(one.count for one in held)[oldest], 0)),
+            arrived.eq(arrived + self.psums.valid), oldest.eq(oldest + freed),
+        ]
+        with m.If(freed):
+            m.d.sync += used.bit_select(oldest, 1).eq(0)
         with m.If(reader.orders.valid & reader.orders.ready):
-            m.d.sync += [Array(unread)[reading].eq(0), reading.eq(~reading)]
-        for half in range(2):
-            with m.If(self.orders.valid & self.orders.ready & (taking == half)):
-                m.d.sync += [
-                    Value.cast(held[half]).eq(Value.cast(self.orders.payload)),
-                    used[half].eq(1), unread[half].eq(1), arrived[half].eq(0), taking.eq(~half & 1),
-                ]
-            # A map need not name the last psums: the half is free only when they have come as well.
-            finished = Signal(p.scatter_lanes + 1, name=f"finished{half}")
-            ending = Cat(*(lane.go & lane.head.final & (lane.head.half == half) for lane in lanes),
-                         self.psums.valid & self.psums.payload.last & (filling == half))
-            with m.If((finished | ending).all()):
-                m.d.sync += [finished.eq(0), used[half].eq(0)]
-            with m.Else():
-                m.d.sync += finished.eq(finished | ending)
+            m.d.sync += [unread.bit_select(reading, 1).eq(0), reading.eq(reading + 1)]
+        with m.If(taken):
+            m.d.sync += [reserved.eq(reserved + order.count), used.bit_select(order.tag, 1).eq(1),
+                         unread.bit_select(order.tag, 1).eq(1)]
+        for tag in range(layouts.ORDERS):
+            with m.If(taken & (order.tag == tag)):
+                m.d.sync += [Value.cast(held[tag]).eq(Value.cast(order)), bases[tag].eq(reserved)]
         return arrived
 
-    def _grant(self, m: Module, lanes: list[ScatterLane], arrived: list[Signal]) -> None:
+    def _through(self, m: Module, taken: Signal, freed: Signal, oldest: Signal, lanes: list[ScatterLane]) -> Signal:
+        """By tag: every lane is through with the order, and its last psum has come, which no map need name."""
+        order, psum = self.orders.payload, self.psums.payload
+        through = Signal(layouts.ORDERS)
+        for tag in range(layouts.ORDERS):
+            parts = Signal(len(lanes) + 1, name=f"through{tag}")
+            ending = Cat(*(lane.go & lane.head.final & (lane.head.tag == tag) for lane in lanes),
+                         (self.psums.valid & psum.last & (psum.tag == tag))
+                         | (taken & (order.tag == tag) & (order.count == 0)))
+            m.d.sync += parts.eq(Mux(freed & (oldest == tag), 0, parts | ending))
+            m.d.comb += through[tag].eq(parts.all())
+        return through
+
+    def _grant(self, m: Module, lanes: list[ScatterLane], arrived: Signal) -> None:
         """Which lanes go in this cycle: in an order that rotates, each whose bank is not taken at another address."""
         p = self.p
-        bank_bits = p.psum_banks.bit_length() - 1
+        bank_bits, ring_bits = p.psum_banks.bit_length() - 1, p.index_bits + 1
         heads = [lane.head for lane in lanes]
-        here = [lane.offered & (lane.head.index < Array(arrived)[lane.head.half]) for lane in lanes]
+        # Places are told apart modulo 4 m, twice the ring: a psum is here if its place lies behind the next one's.
+        here = [lane.offered & (lane.head.nothing | (lane.head.place - arrived)[ring_bits]) for lane in lanes]
         wants = [ready & ~lane.head.void & ~lane.hazard for ready, lane in zip(here, lanes, strict=True)]
-        clash = {(a, b): (heads[a].index[:bank_bits] == heads[b].index[:bank_bits])
-                 & ((heads[a].index != heads[b].index) | (heads[a].half != heads[b].half))
+        clash = {(a, b): (heads[a].place[:bank_bits] == heads[b].place[:bank_bits])
+                 & (heads[a].place[:ring_bits] != heads[b].place[:ring_bits])
+                 & ~heads[a].nothing & ~heads[b].nothing
                  for a in range(len(lanes)) for b in range(a)}
         turn = Signal(range(p.scatter_lanes))
         m.d.sync += turn.eq(turn + 1)

@@ -6,6 +6,7 @@ from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from focus_rtl.golden.params import Parameters
+from focus_rtl.hdl.layouts import TAG_BITS
 from focus_rtl.hdl.memory.ram import Ram
 from focus_rtl.hdl.numeric.accumulate import Accumulate
 from focus_rtl.hdl.numeric.narrow import Narrow
@@ -17,13 +18,14 @@ __all__ = ["ScatterLane", "entry_layout"]
 def entry_layout(p: Parameters) -> data.StructLayout:
     """A token to be accumulated.
 
-    Psum `index` of psum half `half` goes to token `word` of this lane, column group `col`.  `first`: the accumulator
-    reads as +0; `leave`: the sum goes out instead of back.  `void`: the lane has no token here.  `final`: the lane's
-    last entry of this order; `tile_done`: and of the output tile.
+    The psum at `place` of the ring, modulo 4 m, goes to token `word` of this lane, column group `col`; with `nothing`
+    it is +0, which leaves the accumulator as it is.  `first`: the accumulator reads as +0; `leave`: the sum goes out
+    instead of back.  `void`: the lane has no token here.  `final`: the lane's last entry of the order `tag`;
+    `tile_done`: and of the output tile.
     """
     return data.StructLayout({
-        "index": p.index_bits, "half": 1, "word": range(p.m_tile // p.scatter_lanes), "col": range(p.col_passes),
-        "first": 1, "leave": 1, "void": 1, "final": 1, "tile_done": 1,
+        "place": p.index_bits + 2, "tag": TAG_BITS, "word": range(p.m_tile // p.scatter_lanes),
+        "col": range(p.col_passes), "nothing": 1, "first": 1, "leave": 1, "void": 1, "final": 1, "tile_done": 1,
     })
 
 
@@ -100,8 +102,8 @@ class ScatterLane(Unit):
             m.d.sync += held.eq(line[-1])
             line.append(held)
             busy = busy | (held[0] & (held[3:] == address))
-        fresh, sums = Signal(), []
-        m.d.sync += fresh.eq(head.first)
+        fresh, nothing, sums = Signal(), Signal(), []
+        m.d.sync += [fresh.eq(head.first), nothing.eq(head.nothing)]
         m.d.comb += [
             self.hazard.eq(self.offered & ~head.first & ~head.void & busy),
             ram.r_en.eq(self.go & ~head.first & ~head.void), ram.r_addr.eq(address),
@@ -110,7 +112,7 @@ class ScatterLane(Unit):
             total = place(m, f"total{col}", Accumulate(p.pe_depth, p.dtype))
             m.d.comb += [
                 total.a.eq(Mux(fresh, 0, ram.r_data.word_select(col, p.acc_bits))),
-                total.b.eq(self.psum.word_select(col, p.acc_bits)),
+                total.b.eq(Mux(nothing, 0, self.psum.word_select(col, p.acc_bits))),
             ]
             m.d.sync += self.out_data.word_select(col, p.leave_bits).eq(self._rounded(m, col, total.o))
             sums.append(total.o)

@@ -90,10 +90,17 @@ def _job_beat(params: Parameters, job: Job, counts: Counts) -> int:
                 width=job.width, t2=job.t2, mask=job.mask, dense=int(job.dense))
 
 
-def _vector_beats(params: Parameters, vectors: Bits) -> list[int]:
-    place = layouts.vector_beat(params)["last"]
+def _slice_beats(params: Parameters, vectors: Bits) -> list[int]:
+    """The vectors of a k-slice; an empty one is a beat without any, in which the machine ignores the elements."""
+    layout = layouts.slice_beat(params)
+    words = elements(vectors) or [1 << layout["void"].offset | (1 << layout["data"].width) - 1]
+    words[-1] |= 1 << layout["last"].offset
+    return words
+
+
+def _output_beats(params: Parameters, vectors: Bits) -> list[int]:
     words = elements(vectors)
-    words[-1] |= 1 << place.offset
+    words[-1] |= 1 << layouts.vector_beat(params)["last"].offset
     return words
 
 
@@ -105,20 +112,21 @@ def _map_beats(params: Parameters, index_map: NDArray[np.int32], junk: random.Ra
     return [sum(index[start + lane] << lane * bits for lane in range(lanes)) for start in range(0, len(index), lanes)]
 
 
-def _weight_beats(params: Parameters, counts: Counts, weights: Bits) -> list[int]:
-    """For n, k, c, r: the R rows of the tile, bottom row first.  Every m-tile takes all of them again."""
+def _weight_tiles(params: Parameters, counts: Counts, weights: Bits) -> dict[tuple[int, int], list[int]]:
+    """By n, k: for c, r the R rows of the tile, bottom row first."""
     v, rows, cols = params.vector, params.rows, params.cols
     whole = np.zeros((counts.slices * v, counts.vectors * v), dtype=weights.dtype)
     whole[:weights.shape[0], :weights.shape[1]] = weights
-    words = []
+    tiles: dict[tuple[int, int], list[int]] = {}
     for n in range(counts.vectors):
         for k in range(counts.slices):
+            words = tiles[n, k] = []
             for c in range(counts.cols_of(n)):
                 column = n * v + c * cols
                 for r in range(counts.rows_of(k)):
                     row = k * v + r * rows
                     words += elements(whole[row:row + rows, column:column + cols][::-1])
-    return words
+    return tiles
 
 
 def _scale_beats(params: Parameters, counts: Counts, scales: Scales, junk: random.Random) -> list[int]:
@@ -140,14 +148,17 @@ def _inputs(params: Parameters, job: Job, slices: Sequence[Sequence[Slice]], wei
     counts = job.counts(params)
     beats: dict[str, list[int]] = {name: [] for name in inputs_of(params)}
     beats["job"].append(_job_beat(params, job, counts))
+    weight_tiles = _weight_tiles(params, counts, weights)
     for tile, row in zip(job.tiles, slices, strict=True):
         beats["tiles"].append(pack(layouts.tile(params), tokens=tile.tokens))
-        for part in list(row) * counts.vectors:
-            beats["vectors"] += _vector_beats(params, part.vectors)
+        for n, k in weight_tiles:  # every m-tile takes all weights again
+            beats["vectors"] += _slice_beats(params, row[k].vectors)
+            if not row[k].p:
+                continue
+            beats["weights"] += weight_tiles[n, k]
             if not job.dense:
-                beats["maps"] += _map_beats(params, part.index_map, junk)
+                beats["maps"] += _map_beats(params, row[k].index_map, junk)
         beats["positions"] += _position_beats(params, tile) * counts.vectors
-    beats["weights"] = _weight_beats(params, counts, weights) * counts.tiles
     if scales is not None:
         beats["scales"] = _scale_beats(params, counts, scales, junk) * counts.tiles
     return beats
@@ -158,7 +169,7 @@ def _outputs(params: Parameters, result: list[list[Gathered]]) -> dict[str, list
     beats: dict[str, list[int]] = {"outputs": [], "out_maps": [], "summary": []}
     for row in result:
         for part in row:
-            beats["outputs"] += _vector_beats(params, part.unique)
+            beats["outputs"] += _output_beats(params, part.unique)
             words = [pack(index, index=value, last=0) for value in part.index_map.tolist()]
             words[-1] |= 1 << last.offset
             beats["out_maps"] += words
@@ -172,7 +183,7 @@ def _error(job: Job, slices: Sequence[Sequence[Slice]]) -> int:
     for tile, row in zip(job.tiles, slices, strict=True):
         for part in row:
             wrong |= part.p > tile.tokens or (job.dense and part.p < tile.tokens)
-            bad_index |= not job.dense and int(part.index_map.max()) >= min(part.p, tile.tokens)
+            bad_index |= not job.dense and part.p > 0 and int(part.index_map.max()) >= min(part.p, tile.tokens)
     return layouts.ERRORS["SLICE" if wrong else "INDEX" if bad_index else "OK"]
 
 

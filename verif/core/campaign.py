@@ -26,7 +26,7 @@ from focus_rtl.hdl import layouts
 from focus_rtl.verif.bench.program import INPUTS, OUTPUTS, program
 from focus_rtl.verif.bench.streams import ALWAYS, Stall
 from focus_rtl.verif.core.configurations import empty_bins, plan, value_bins
-from focus_rtl.verif.core.jobs import events_of, hurried_job, random_core_job
+from focus_rtl.verif.core.jobs import events_of, hollow_job, hurried_job, random_core_job
 from focus_rtl.verif.core.run import CoreJob, run_programs
 
 __all__ = ["Outcome", "campaign", "empty_events", "main"]
@@ -35,10 +35,12 @@ STALLS = (Stall(0.3), Stall(0.05, burst=20), Stall(0.6, burst=2), Stall(0.2, laz
 KINDS = ("gather", "one", "full", "mixed")
 
 EVENTS = (
-    "dense job", "concentrated job", "partial tile", "full tile", "text tile", "p = 1", "p = m_t > 1", "match", "chain",
+    "dense job", "concentrated job", "partial tile", "full tile", "text tile", "p = 0",
+    "first slice empty", "last slice empty", "every slice empty", "p = 1", "p = m_t > 1", "match", "chain",
     "all-zero vector", "K not a multiple of V", "N not a multiple of C", "N not a multiple of V", "rows skipped",
     "columns skipped", "several slices", "stall_input", "stall_psum", "stall_weights", "stall_chain", "stall_output",
-    "scatter_conflicts", "scatter_chases", "scatter_hazards", *(f"stall on {name}" for name in (*INPUTS, *OUTPUTS)))
+    "empty_slices", "scatter_conflicts", "scatter_chases", "scatter_hazards",
+    *(f"stall on {name}" for name in (*INPUTS, *OUTPUTS)))
 """What has to happen at least once in a campaign of 10 or more."""
 
 
@@ -65,7 +67,7 @@ def _jobs(params: Parameters, seed: int, number: int) -> list[list[CoreJob]]:
     rng = np.random.default_rng((seed, number))
     draw = functools.partial(random_core_job, rng, params, tokens=min(2 * params.m_tile, 40), slices=3, vectors=2)
     first = [draw(dense=False, kind=kind) for kind in KINDS]
-    second = [draw(dense=True), draw(dense=False), hurried_job(rng, params), draw()]
+    second = [draw(dense=True), draw(dense=False), hurried_job(rng, params), hollow_job(rng, params), draw()]
     return [first, second]
 
 

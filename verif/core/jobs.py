@@ -15,9 +15,10 @@ from focus_rtl.verif.bench.program import Program
 from focus_rtl.verif.core.run import CoreJob
 from focus_rtl.verif.golden.cases import rough_vectors, scales_like, weights_like
 
-__all__ = ["core_job", "events_of", "hurried_job", "random_core_job", "random_grid", "random_slice", "random_tiles"]
+__all__ = ["core_job", "events_of", "hollow_job", "hurried_job", "random_core_job", "random_grid", "random_slice",
+           "random_tiles"]
 
-SLICE_KINDS = ("one", "full", "any", "runs")
+SLICE_KINDS = ("one", "full", "any", "runs", "none")
 
 
 def random_grid(rng: Generator, params: Parameters, tokens: int) -> Grid:
@@ -46,7 +47,9 @@ def random_tiles(rng: Generator, params: Parameters, grid: Grid) -> tuple[Tile, 
 
 
 def random_slice(rng: Generator, tokens: int, vector: int, kind: str, dtype: str) -> Slice:
-    """A slice of any shape a layer may have sent: p = 1, p = m, any map, or runs of one index (hazards)."""
+    """A slice of any shape a layer may have sent: p = 0, 1 or m, any map, or runs of one index (hazards)."""
+    if kind == "none":
+        return Slice(rough_vectors(rng, 1, vector, dtype)[:0], np.zeros(tokens, np.int32))
     p = {"one": 1, "full": tokens}.get(kind, int(rng.integers(1, tokens + 1)))
     index = rng.permutation(tokens) if kind == "full" else rng.integers(0, p, tokens)
     if kind == "runs":
@@ -111,6 +114,17 @@ def hurried_job(rng: Generator, params: Parameters) -> CoreJob:
                     "one")
 
 
+def hollow_job(rng: Generator, params: Parameters) -> CoreJob:
+    """A tile for each way in which some of three slices, the others of any kind, are empty; two output vectors."""
+    v, ways = params.vector, [[k for k in range(3) if way >> k & 1] for way in range(1, 8)]
+    tiles = [Tile(np.zeros((int(rng.integers(1, params.m_tile + 1)), 4), np.int32)) for _ in ways]
+    job = Job(3 * v, min(v + 1, params.n_max), tiles, 1, 1, 0.5, dtype=params.dtype, block=params.block)
+    made = core_job(rng, params, job, "any")
+    slices = [[random_slice(rng, tile.tokens, v, "none", params.dtype) if k in empty else part
+               for k, part in enumerate(row)] for tile, row, empty in zip(tiles, made.slices, ways, strict=True)]
+    return CoreJob(job, slices, made.weights, made.scales)
+
+
 def events_of(params: Parameters, programs: Sequence[Program], jobs: Sequence[CoreJob]) -> Counter[str]:
     """How often the jobs contain each named event."""
     events: Counter[str] = Counter()
@@ -122,6 +136,11 @@ def events_of(params: Parameters, programs: Sequence[Program], jobs: Sequence[Co
         events["partial tile"] += sum(tile.tokens < params.m_tile for tile in job.tiles)
         events["full tile"] += sum(tile.tokens == params.m_tile for tile in job.tiles)
         events["text tile"] += sum(not tile.image.any() for tile in job.tiles)
+        empty = [[not part.p for part in row] for row in each.slices]
+        events["p = 0"] += sum(map(sum, empty))
+        events["first slice empty"] += sum(row[0] and not all(row) for row in empty)
+        events["last slice empty"] += sum(row[-1] and not all(row) for row in empty)
+        events["every slice empty"] += sum(map(all, empty))
         events["p = 1"] += sum(part.p == 1 for part in slices)
         events["p = m_t > 1"] += sum(part.p == size > 1 for part, size in zip(slices, sizes, strict=True))
         events["K not a multiple of V"] += job.k % params.vector > 0

@@ -16,7 +16,7 @@ from focus_rtl.golden.params import Parameters
 from focus_rtl.hdl import layouts
 from focus_rtl.verif.bench.program import OUTPUTS, Program, inputs_of, program, rejected
 from focus_rtl.verif.bench.streams import ALWAYS, Stall
-from focus_rtl.verif.core.jobs import core_job, events_of, hurried_job, random_core_job
+from focus_rtl.verif.core.jobs import core_job, events_of, hollow_job, hurried_job, random_core_job
 from focus_rtl.verif.core.run import CoreJob, CoreRun, run_programs
 from focus_rtl.verif.golden.cases import make_params
 
@@ -38,6 +38,8 @@ BOTH = pytest.mark.parametrize("params", [TINY, WIDE], ids=["tiny", "wide"])
 STALLS = (ALWAYS, Stall(0.3), Stall(0.05, burst=20), Stall(0.6, burst=2), Stall(0.2, lazy=True))
 KINDS = ("gather", "mixed", "dense", "one", "full", "runs", "gather")
 ERRORS = layouts.ERRORS
+CYCLE_NAMES = list(layouts.COUNTERS)[1:8]
+"""The counters that every cycle of a job is spread over."""
 
 
 def _run(params: Parameters, batches: Sequence[Sequence[Program]], **options: Any) -> CoreRun:
@@ -50,9 +52,11 @@ def _programs(params: Parameters, jobs: list[CoreJob]) -> list[Program]:
 
 
 def _clean(run: CoreRun) -> None:
-    """Everything was compared, and no job ended with an error that it should not have."""
+    """Everything was compared, no job ended with an error that it should not have, every cycle has its name."""
     assert run.compared == run.expected == sum(each.words for each in run.programs) > 0
     assert [report.error for report in run.jobs] == [each.status["error"] for each in run.programs]
+    for report in run.jobs:
+        assert sum(report.counters[name] for name in CYCLE_NAMES) == report.counters["cycles"]
 
 
 @pytest.mark.parametrize("params", [TINY, WIDE, HASTY, BRAIN, BYTES], ids=["tiny", "wide", "hasty", "bf16", "int8"])
@@ -60,16 +64,18 @@ def test_jobs_back_to_back_under_every_stall(params: Parameters, seed: int) -> N
     rng = np.random.default_rng(seed)
     jobs = [[random_core_job(rng, params, dense=kind == "dense", kind=kind) for kind in KINDS] for _ in STALLS]
     for batch in jobs:
-        batch.append(hurried_job(rng, params))
+        batch += [hurried_job(rng, params), hollow_job(rng, params)]
     run = _run(params, [_programs(params, batch) for batch in jobs], seed=seed, stall=STALLS)
     _clean(run)
     events = events_of(params, run.programs, [each for batch in jobs for each in batch])
     events.update({name: sum(report.counters[name] for report in run.jobs) for name in layouts.COUNTERS})
     events.update({f"stall on {name}": cycles for name, cycles in run.stalled.items()})
     print(f"seed {seed}: {run.compared} words, {dict(sorted(events.items()))}")
-    wanted = ["dense job", "concentrated job", "partial tile", "full tile", "p = 1", "p = m_t > 1", "match", "chain",
+    wanted = ["dense job", "concentrated job", "partial tile", "full tile", "p = 0", "first slice empty",
+              "last slice empty", "every slice empty", "p = 1", "p = m_t > 1", "match", "chain",
               "K not a multiple of V", "N not a multiple of C", "all-zero vector",
-              "stall_input", "stall_psum", "stall_output", "scatter_chases", "scatter_hazards"]
+              "array_idle", "empty_slices", "stall_input", "stall_psum", "stall_output", "scatter_chases",
+              "scatter_hazards"]
     wanted += ["rows skipped"] if params.row_passes > 1 else []
     wanted += ["columns skipped"] if params.col_passes > 1 else []
     wanted += ["scatter_conflicts"] if params.scatter_lanes > 1 else []  # one lane has nobody in its way
@@ -165,7 +171,9 @@ def test_bad_slices_and_indices_are_told_and_survived(params: Parameters, seed: 
         many = np.resize(part.vectors, (tokens + surplus, params.vector))
         jobs += [_with_slice(good, 1, 0, Slice(many, part.index_map)), good]
     dense = _small(params, rng, dense=True)
-    jobs += [_with_slice(dense, 0, 1, Slice(dense.slices[0][1].vectors[:-1], dense.slices[0][1].index_map)), dense]
+    for kept in (-1, 0):  # one too few, none at all
+        few = Slice(dense.slices[0][1].vectors[:kept], dense.slices[0][1].index_map)
+        jobs += [_with_slice(dense, 0, 1, few), dense]
     for index in (1, 0):  # behind the last vector; the largest that there is
         good = _small(params, rng)
         part = good.slices[0][1]
@@ -174,9 +182,28 @@ def test_bad_slices_and_indices_are_told_and_survived(params: Parameters, seed: 
         jobs += [_with_slice(good, 0, 1, Slice(part.vectors, bad)), good]
     run = _run(params, [_programs(params, jobs)], seed=seed, stall=Stall(0.2))
     _clean(run)
-    expected = [ERRORS[name] for name in ("SLICE", "SLICE", "SLICE", "INDEX", "INDEX")]
-    assert [report.error for report in run.jobs] == [error for pair in zip(expected, [0] * 5, strict=True)
+    expected = [ERRORS[name] for name in ("SLICE", "SLICE", "SLICE", "SLICE", "INDEX", "INDEX")]
+    assert [report.error for report in run.jobs] == [error for pair in zip(expected, [0] * 6, strict=True)
                                                      for error in pair]
+
+
+@BOTH
+def test_void_counts_on_the_first_beat_of_a_slice_alone(params: Parameters, seed: int) -> None:
+    """`void` without `last` closes its slice all the same; on a later beat it means nothing."""
+    rng = np.random.default_rng(seed)
+    jobs = [hollow_job(rng, params) for _ in range(3)]
+    made, layout = _programs(params, jobs), layouts.slice_beat(params)
+    void, last = 1 << layout["void"].offset, 1 << layout["last"].offset
+    changed = dict.fromkeys((void, last), 0)
+    for each in made:
+        begins = True
+        for number, beat in enumerate(each.inputs["vectors"]):
+            flips = last if beat & void else 0 if begins else void
+            each.inputs["vectors"][number] ^= flips
+            begins = bool(beat & last)
+            changed[flips] = changed.get(flips, 0) + 1
+    assert all(changed.values())
+    _clean(_run(params, [made], seed=seed, stall=Stall(0.2)))
 
 
 BAD_SCALES = (0.0, -1.0, np.inf, np.nan)

@@ -39,8 +39,8 @@ def _plain(slices: list[list[Slice]]) -> list[list[tuple[list[list[int]], list[i
     return [[(part.vectors.tolist(), part.index_map.tolist()) for part in row] for row in slices]
 
 
-WANTED = {"dense", "partial tile", "k padded", "n padded", "rows skipped", "columns skipped", "match", "at threshold",
-          "tie", "chain", "text", "outside", "key zero", "unsound neighbour first"}
+WANTED = {"dense", "empty slice", "partial tile", "k padded", "n padded", "rows skipped", "columns skipped", "match",
+          "at threshold", "tie", "chain", "text", "outside", "key zero", "unsound neighbour first"}
 FLOATING = WANTED | {"overflow", "nan", "subnormal", "key nan"}
 WANTED_OF = {"fp16": FLOATING, "bf16": FLOATING, "int8": WANTED | {"at 127", "at -128", "other outputs"}}
 
@@ -80,6 +80,8 @@ def test_random_layers_agree_with_the_brute_force(dtype: str) -> None:
         k, n = int(rng.integers(1, 3 * v)), int(rng.integers(1, 2 * v + 2))
         job = random_job(rng, params, k, n)
         slices = next_slices(concentrate(rough_vectors(rng, job.tokens, k, dtype), job, params))
+        slices = [[Slice(part.vectors[:0], part.index_map) if rng.random() < 0.1 else part for part in row]
+                  for row in slices]
         weights = weights_like(rng, k, n, dtype)
         scales = scales_like(rng, n) if dtype == "int8" else None
         got = run_layer(params, job, slices, weights, scales)
@@ -90,6 +92,7 @@ def test_random_layers_agree_with_the_brute_force(dtype: str) -> None:
         counts = job.counts(params)
         expected += output_counts(got) * v + job.tokens * counts.vectors
         events.update(_outputs(got, dtype) | {
+            "empty slice": sum(not part.p for row in slices for part in row),
             "dense": int(job.dense), "partial tile": sum(tile.tokens % params.m_tile > 0 for tile in job.tiles),
             "k padded": int(k % v > 0), "n padded": int(n % v > 0),
             "rows skipped": int(counts.last_rows < params.row_passes),
@@ -177,6 +180,46 @@ def test_two_layers_in_a_chain(dtype: str) -> None:
     assert len(run_layer(params, second, slices, weights_like(rng, 13, 9, dtype), scales)[1]) == 2
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_an_empty_slice_is_one_of_zeros(dtype: str) -> None:
+    """Whatever the weights hold that do not belong to it; and the same as a dense layer without those columns."""
+    rng = np.random.default_rng(11)
+    params = make_params(dtype=dtype, vector=8, rows=4, cols=4)
+    job = Job(24, 12, tiles_of(Grid(2, 4, 4), 16), 4, 4, 0.9, dtype=dtype)
+    tokens = quantise(rng.normal(size=(32, 24)) * 20, dtype)
+    weights = quantise(rng.normal(size=(24, 12)) * 20, dtype)
+    scales = np.full(12, 0.003, np.float32) if dtype == "int8" else None
+    full = next_slices(concentrate(tokens, job, params))
+    for way in range(1, 8):
+        gone = [k for k in range(3) if way >> k & 1]
+        empty = [[Slice(part.vectors[:0], part.index_map) if k in gone else part for k, part in enumerate(row)]
+                 for row in full]
+        zeros = [[Slice(np.zeros_like(part.vectors[:1]), np.zeros_like(part.index_map)) if k in gone else part
+                  for k, part in enumerate(row)] for row in full]
+        assert np.array_equal(tokens_of(empty, 24), tokens_of(zeros, 24))
+        for row, twin in zip(run_layer(params, job, empty, weights, scales),
+                             run_layer(params, job, zeros, weights, scales), strict=True):
+            for part, same in zip(row, twin, strict=True):
+                assert np.array_equal(part.unique, same.unique) and np.array_equal(part.index_map, same.index_map)
+        if way == 7:
+            assert all(not part.unique.any() and part.zeros == part.tokens for row in run_layer(
+                params, job, empty, weights, scales) for part in row)
+
+
+def test_counts_of_empty_slices() -> None:
+    # As in the worked example below, the second slice of the first tile and the last of the second empty.
+    params = make_params(vector=8, rows=4, cols=2, scatter_lanes=2, m_tile=16)
+    tiles = tiles_of(Grid(1, 3, 7), 16)
+    slices = [[Slice(np.zeros((count, 8), np.uint16), np.zeros(tile.tokens, np.int32)) for count in row]
+              for tile, row in zip(tiles, [[3, 0, 4], [5, 2, 0]], strict=True)]
+    got = expected_counts(params, Job(20, 13, tiles, 3, 7, 0.9), slices)
+    assert got.vectors == (3 + 1 + 4 + 5 + 2 + 1) * 2
+    assert got.maps == (8 + 8 + 3 + 3) * 2
+    assert got.passes == 7 * (2 + 1 + 2 + 2) and got.weights == got.passes * 4
+    assert got.ideal_cycles == (3 * 2 + 4 + (5 + 2) * 2) * 7
+    assert got.positions == got.out_maps == 21 * 2
+
+
 def test_counts_of_a_worked_example() -> None:
     # K 20 = 8 + 8 + 4 in slices of 8: 2 + 2 + 1 passes of 4 rows.  N 13 = 8 + 5: 4 + 3 passes of 2 columns.
     params = make_params(vector=8, rows=4, cols=2, scatter_lanes=2, m_tile=16)
@@ -216,7 +259,7 @@ def test_a_malformed_slice_is_run_as_the_machine_runs_it() -> None:
      "elements beyond K = 6 must be"),
     (lambda s, w: ([s[0], [s[1][0], Slice(s[1][1].vectors, s[1][1].index_map[1:])]], w), r"must be \(4,\)"),
     (lambda s, w: ([s[0], [s[1][0], Slice(s[1][1].vectors, s[1][1].index_map + 16)]], w), "between 0 and 15"),
-    (lambda s, w: ([s[0], [s[1][0], Slice(s[1][1].vectors[:0], s[1][1].index_map)]], w), "vectors of slice 1"),
+    (lambda s, w: ([s[0], [s[1][0], Slice(s[1][1].vectors[:0, :3], s[1][1].index_map)]], w), "vectors of slice 1"),
 ])
 def test_data_that_does_not_fit_is_refused(change: Callable[..., Any], message: str) -> None:
     params = make_params()

@@ -341,7 +341,7 @@ def layer(params: Parameters, job: Job, slices: Sequence[Sequence[tuple[Matrix, 
                 part = [line[column] for line in weights[k * v:(k + 1) * v]]
                 part += [0] * (v - len(part))
                 sums = [psum(vector, part, dtype) for vector in vectors[:len(places)]]
-                for token in range(len(places)):
+                for token in range(len(places) if sums else 0):
                     index = token if job.dense else index_map[token]
                     acc[token] = total(acc[token], sums[index] if index < len(sums) else sums[0], dtype)
             for token, value in enumerate(acc):

@@ -22,7 +22,7 @@ class ScatterPath(Unit):
 
     Members
     -------
-    tiles, maps : as `MapBuffer`.  orders, psums : as `Scatter`.
+    tiles, maps, slices : as `MapBuffer`.  orders, psums : as `Scatter`.
     out_orders, vectors : as `orders` and `vectors` of `OutputBuffer`.
     EVENTS : Out, as `Scatter`.
     """
@@ -32,7 +32,7 @@ class ScatterPath(Unit):
         self.scatter = Scatter(p)
         super().__init__({
             "tiles": In(stream.Signature(layouts.tile_order(p))), "maps": In(stream.Signature(layouts.maps(p))),
-            "orders": In(stream.Signature(layouts.scatter_order(p))),
+            "slices": In(stream.Signature(1)), "orders": In(stream.Signature(layouts.scatter_order(p))),
             "psums": In(stream.Signature(layouts.psum_beat(p), always_ready=True)),
             "out_orders": In(stream.Signature(layouts.output_order(p))),
             "vectors": Out(stream.Signature(layouts.accumulators(p))),
@@ -46,6 +46,7 @@ class ScatterPath(Unit):
         scatter = place(m, "scatter", self.scatter)
         connect(m, flipped(self.tiles), maps.tiles)
         connect(m, flipped(self.maps), maps.maps)
+        connect(m, flipped(self.slices), maps.slices)
         connect(m, flipped(self.orders), scatter.orders)
         connect(m, flipped(self.psums), scatter.psums)
         connect(m, flipped(self.out_orders), output.orders)

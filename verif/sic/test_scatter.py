@@ -61,10 +61,15 @@ def random_psums(choice: np.random.Generator, shape: tuple[int, int], dtype: str
 
 @dataclass
 class Work:
-    """Beats of every stream, the psums of each order apart, and the vectors that the model expects."""
+    """Beats of every stream, the psums of each order apart, and the vectors that the model expects.
+
+    before : orders since the last reset, which the tags go on from.
+    """
 
     p: Parameters
+    before: int = 0
     tiles: list[int] = field(default_factory=list)
+    slices: list[int] = field(default_factory=list)
     maps: list[int] = field(default_factory=list)
     orders: list[int] = field(default_factory=list)
     psums: list[list[int]] = field(default_factory=list)
@@ -86,12 +91,33 @@ class Work:
             self.out_orders.append(layouts.output_order(p).const(
                 {"tokens": tokens, "cols": cols, "lanes": valid}).as_value().value)
             acc = np.zeros((tokens, p.vector), np.uint32)
+            begun = False
             for piece in range(slices):
                 computed = acc[:, :cols * p.cols]
-                computed[:] = self._slice(choice, computed, piece == 0, piece == slices - 1, dense, bad_index)
+                if choice.random() < 0.2:
+                    self._empty(tokens, cols, not begun, piece == slices - 1, dense)
+                    continue
+                computed[:] = self._slice(choice, computed, not begun, piece == slices - 1, dense, bad_index)
+                begun = True
             out = acc if p.dtype == "int8" else leave(acc, p.dtype)  # int32 leaves through the output stage
             out[:, valid:] = 0
             self.vectors += [pack(row, p.leave_bits) for row in out]
+
+    def _empty(self, tokens: int, cols: int, first: bool, last: bool, dense: bool) -> None:
+        """A slice without vectors: no map, no psums, and orders only where the sums are to leave."""
+        self.slices.append(1)
+        for col in range(cols if last else 0):
+            self._order(tokens, 0, col, cols, first, last, dense)
+            self.psums.append([])
+
+    def _order(self, tokens: int, count: int, col: int, cols: int, first: bool, last: bool, dense: bool) -> int:
+        """Returns the order's tag."""
+        tag = (self.before + len(self.orders)) % layouts.ORDERS
+        self.orders.append(layouts.scatter_order(self.p).const({
+            "tokens": tokens, "count": count, "tag": tag, "col": col, "first": int(first), "last": int(last),
+            "map_done": int(col == cols - 1), "tile_done": int(last and col == cols - 1), "dense": int(dense),
+        }).as_value().value)
+        return tag
 
     def _slice(self, choice: np.random.Generator, acc: NDArray[np.uint32], first: bool, last: bool, dense: bool,
                bad_index: bool) -> NDArray[np.uint32]:
@@ -104,20 +130,18 @@ class Work:
             padded = np.append(index, choice.integers(0, p.m_tile, -tokens % p.scatter_lanes))
             self.maps += [pack(word, p.index_bits) for word in padded.reshape(-1, p.scatter_lanes)]
         values = random_psums(choice, (count, width), p.dtype)
-        passes = width // p.cols
-        for col in range(passes):
+        self.slices.append(0)
+        for col in range(width // p.cols):
             part = values[:, col * p.cols:(col + 1) * p.cols]
-            self.psums.append([pack(row, 32) | (n == count - 1) << (32 * p.cols) for n, row in enumerate(part)])
-            self.orders.append(layouts.scatter_order(p).const({
-                "tokens": tokens, "count": count, "col": col, "first": int(first), "last": int(last),
-                "map_done": int(col == passes - 1), "tile_done": int(last and col == passes - 1), "dense": int(dense),
-            }).as_value().value)
+            tag = self._order(tokens, count, col, width // p.cols, first, last, dense)
+            self.psums.append([pack(row, 32) | (tag | (n == count - 1) << layouts.TAG_BITS) << (32 * p.cols)
+                               for n, row in enumerate(part)])
         return scatter(acc, values, index, p.dtype)
 
 
 def offer(bench: Bench, work: Work, stalls: dict[str, Stall]) -> None:
     """Every stream; an order's psums may come as soon as the order is taken, never before."""
-    for name in ("tiles", "maps", "orders", "out_orders"):
+    for name in ("tiles", "maps", "slices", "orders", "out_orders"):
         bench.source(name, getattr(work, name), stalls.get(name, ALWAYS))
     psums, orders = bench.source("psums", [], stalls.get("psums", ALWAYS)), bench.sources["orders"]
     bench.sink("vectors", len(work.vectors), stalls.get("vectors", ALWAYS))
@@ -145,12 +169,12 @@ def count_events(bench: Bench) -> dict[str, int]:
 async def equals_the_model(dut: Any) -> dict[str, Any]:
     p, bench, compared = parameters(config()["shape"]), Bench(dut, seed()), 0
     choice, events = np.random.default_rng(seed()), count_events(bench)
-    busy = Stall(0.4, burst=4)
+    busy, work = Stall(0.4, burst=4), Work(p)
     await bench.reset()
     for stalls in ({}, {"psums": busy}, {"vectors": Stall(0.8, burst=60)},
-                   {"maps": busy, "orders": busy, "out_orders": busy},
+                   {"maps": busy, "slices": busy, "orders": busy, "out_orders": busy},
                    {"tiles": busy, "maps": busy, "orders": busy, "psums": busy, "vectors": busy}):
-        work = Work(p)
+        work = Work(p, work.before + len(work.orders))
         for number in range(config()["tiles"]):
             tokens = [1, p.m_tile, 3][number] if number < 3 else int(choice.integers(1, p.m_tile + 1))
             work.add(choice, tokens, dense=number % 4 == 1)
