@@ -61,6 +61,8 @@ types: $(STAMP)
 regress: $(STAMP)
 	$(BIN)/python -m focus_rtl.verif.core.campaign $(COUNT) --jobs $(JOBS) $(WITH_SEED)
 	$(BIN)/python -m focus_rtl.verif.core.mutants
+	$(BIN)/python -m focus_rtl.verif.array.utilisation
+	$(BIN)/python -m focus_rtl.verif.array.full
 	$(BIN)/python -m focus_rtl.verif.formal.prove
 	$(BIN)/python -m focus_rtl.verif.numeric.exhaustive
 	$(BIN)/python -m focus_rtl.verif.numeric.campaign
