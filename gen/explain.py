@@ -7,6 +7,7 @@ from typing import Any
 from focus_rtl.gen.emit import EmittedDesign
 from focus_rtl.gen.memories import MemoryRow, bytes_written_out, total_bits
 from focus_rtl.golden.params import Parameters
+from focus_rtl.hdl.sic.matcher import Matcher
 
 __all__ = ["Estimate", "estimate", "kilobytes", "lanes", "limits", "memory_table"]
 
@@ -46,7 +47,7 @@ def memory_table(rows: list[MemoryRow]) -> list[tuple[str, str, str, str, str]]:
 
 def pace(p: Parameters) -> int:
     """Cycles per vector of the matcher: a turn of the dot units for each of its neighbours and one for its own norm."""
-    return p.window // p.matcher_units * (p.vector // p.matcher_lanes) if p.candidates else 1
+    return p.window // p.matcher_units * Matcher(p).pace if p.candidates else 1
 
 
 def lanes(p: Parameters) -> list[tuple[str, str]]:

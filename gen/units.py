@@ -21,6 +21,7 @@ from focus_rtl.hdl.numeric.mean import Mean, Reciprocal
 from focus_rtl.hdl.numeric.multiply import Multiply
 from focus_rtl.hdl.numeric.multiply32 import Multiply32
 from focus_rtl.hdl.numeric.narrow import Narrow
+from focus_rtl.hdl.numeric.product import IntegerProduct
 from focus_rtl.hdl.numeric.recode import Recode
 from focus_rtl.hdl.numeric.requantise import IntToFloat, Requantise
 from focus_rtl.hdl.numeric.widen import Widen
@@ -30,7 +31,8 @@ __all__ = ["UNITS", "ChosenUnit", "choose", "options_of", "summary_of"]
 
 UNITS: dict[str, type[Unit]] = {
     "accumulate": Accumulate, "add": Add, "add_product": AddProduct, "int_to_float": IntToFloat,
-    "integer_greater": IntegerGreater, "integer_square": IntegerSquare, "integer_verdict": IntegerVerdict,
+    "integer_greater": IntegerGreater, "integer_product": IntegerProduct, "integer_square": IntegerSquare,
+    "integer_verdict": IntegerVerdict,
     "mean": Mean, "multiply": Multiply, "multiply32": Multiply32, "narrow": Narrow, "pe": Pe, "product": Product,
     "product_greater": ProductGreater, "recode": Recode, "reciprocal": Reciprocal, "requantise": Requantise,
     "widen": Widen,

@@ -124,6 +124,14 @@ def _powers(field: str, low: int, high: int) -> Rule:
                 lambda v: v[field] in legal, lambda v: _nearest(v[field], legal))
 
 
+def _multiplier(field: str, why_not_serial: str = "") -> Rule:
+    legal = ("dsp", "lut") if why_not_serial else ("dsp", "lut", "serial")
+    words = ", ".join(_show(value) for value in legal)
+    reason = f" ('serial' takes several cycles, but {why_not_serial})" if why_not_serial else ""
+    return Rule((field,), f"must be one of {words}{reason}", lambda v: v[field] in legal,
+                lambda v: _show("lut" if v[field] == "serial" else "dsp"))
+
+
 RULES: tuple[Rule, ...] = (
     _choice("dtype", ("fp16", "bf16", "int8")),
     _range("rows", 1, 64),
@@ -165,6 +173,10 @@ RULES: tuple[Rule, ...] = (
          lambda v: _power_of_two(v["matcher_lanes"]) and v["vector"] % v["matcher_lanes"] == 0,
          lambda v: _nearest(v["matcher_lanes"], [d for d in _divisors(max(v["vector"], 1)) if _power_of_two(d)])),
     _range("pe_depth", 1, 4),
+    _multiplier("pe_multiplier", "a PE takes an element every cycle"),
+    _multiplier("dot_multiplier", "a dot product takes its lanes' elements every cycle"),
+    _multiplier("compare_multiplier"),
+    _multiplier("scale_multiplier"),
     _choice("representative", ("first",)),
     _choice("memories", ("inferred", "macros")),
 )
@@ -230,6 +242,9 @@ class Parameters:
         unit of its own beside them for the norm.
     matcher_lanes : lanes of a dot product per cycle; a dot takes `vector / matcher_lanes` cycles.
     pe_depth : cycles from a PE's psum input to its psum output.
+    pe_multiplier, dot_multiplier : how the PEs, and the matcher's dot products, multiply: `dsp` slices or `lut`s.
+    compare_multiplier : how the matcher squares, scales and compares: `dsp`, `lut`, or `serial`, some bits a cycle.
+    scale_multiplier : how int8 sums are multiplied by their scales: `dsp`, `lut` or `serial`; other dtypes have none.
     representative : what a group is replaced by.
     memories : `inferred` RAM, or `macros` (black boxes, listed in the manifest).
 
@@ -254,6 +269,10 @@ class Parameters:
     matchers: int
     matcher_lanes: int
     pe_depth: int
+    pe_multiplier: str
+    dot_multiplier: str
+    compare_multiplier: str
+    scale_multiplier: str
     representative: str
     memories: str
 

@@ -37,7 +37,7 @@ class Pe(Unit):
     ----------
     depth : cycles from psum in to psum out, at least 1.  `multiply_latency` cycles more for the product.
     dtype : fp16, bf16 or int8.
-    multiplier : `dsp` or `lut`, see `mac.MULTIPLIERS`; bf16 and int8 leave it to the tool.
+    multiplier : `dsp` or `lut`, see `product`.
 
     Members
     -------
@@ -76,7 +76,7 @@ class Pe(Unit):
             product = place(m, "product", Product(early, self.multiplier))
             total = place(m, "total", AddProduct(self.depth))
         else:
-            product = place(m, "product", Multiply(early, self.dtype))
+            product = place(m, "product", Multiply(early, self.dtype, self.multiplier))
             total = place(m, "total", Accumulate(self.depth, self.dtype))
         m.d.sync += [x.eq(self.x_i), self.swap_o.eq(self.swap_i), self.shift_o.eq(self.shift_i)]
         with m.If(self.shift_i):

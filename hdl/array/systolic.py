@@ -112,7 +112,7 @@ class Systolic(Unit):
         weights = Cat(_at_edge(m, f"weight{col}", value, p.dtype, True) for col, value in enumerate(skewed))
         psums: Value = Cat(tops)
         for row in range(p.rows):
-            unit = place(m, f"row{row}", PeRow(p.cols, p.pe_depth, p.dtype))
+            unit = place(m, f"row{row}", PeRow(p.cols, p.pe_depth, p.dtype, p.pe_multiplier))
             element = Cat(self.vectors.payload.data[row], start)
             delayed = _delays(m, element, row * p.pe_depth, f"element{row}")[-1]
             m.d.comb += [

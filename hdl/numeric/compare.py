@@ -7,6 +7,7 @@ from amaranth import Module, Mux, Value
 
 from focus_rtl.hdl.numeric.bits import BINARY32, Layout, clamp, let, sticky, unpack
 from focus_rtl.hdl.numeric.pipeline import NumericUnit, Stage
+from focus_rtl.hdl.numeric.product import multiplying
 
 __all__ = ["ProductGreater"]
 
@@ -16,26 +17,30 @@ class ProductGreater(NumericUnit):
 
     Nothing is normalised.  With integers P, Q and P standing d >= 0 places higher, `P * 2**d > Q` iff `P > Q >> d`, and
     `P * 2**d >= Q` iff that, or `P == Q >> d` and no bit was lost: one shifter and one comparison serve both orders.
-    Latency `depth` cycles, throughput one comparison per cycle.
+    Latency `latency` cycles, throughput one comparison per `interval` cycles: 1, but for serial multipliers.
 
     Parameters
     ----------
-    depth : registers, 0 (combinational) .. 4.
+    depth : registers, 0 (combinational) .. 4, besides a serial multiplier's.
     layout : of the operands; binary32 in the machine, smaller ones for proofs.
+    multiplier : dsp, lut or serial, see `product`.
 
     Members
     -------
     a, b, c, d : In(32), binary32 (or as `layout` has it).  o : Out(1).
+    start : In(1), with `serial`: operands are there.
     """
 
-    def __init__(self, depth: int = 0, layout: Layout = BINARY32) -> None:
-        self.layout = layout
+    def __init__(self, depth: int = 0, layout: Layout = BINARY32, multiplier: str = "dsp") -> None:
+        self.layout, self.multiplier = layout, multiplier
         key = {} if layout == BINARY32 else {"format": (layout.exponents, layout.fractions)}
-        super().__init__(dict.fromkeys("abcd", layout.bits), 1, depth, **key)
+        super().__init__(dict.fromkeys("abcd", layout.bits), 1, depth, **key, multiplier=multiplier)
 
     def stages(self) -> list[Stage]:
-        return [Stage(4, self._decode), Stage(12, self._product), Stage(6, self._order), Stage(6, self._align),
-                Stage(7, self._compare)]
+        return [Stage(4, self._decode),
+                *multiplying(self.multiplier, 12, self.layout.significands, left=("left_x", "left_y"),
+                             right=("right_x", "right_y")),
+                Stage(6, self._order), Stage(6, self._align), Stage(7, self._compare)]
 
     def _decode(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
         a, b, c, d = (unpack(m, f"in_{name}", getattr(s, name), self.layout) for name in "abcd")
@@ -55,13 +60,6 @@ class ProductGreater(NumericUnit):
             "left_exponent": a.exponent + b.exponent, "right_exponent": c.exponent + d.exponent,
             "below": left_below, "decided": left_below ^ right_below | left_infinite | right_infinite | nan,
             "verdict": sign_says & ~nan,
-        }
-
-    def _product(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
-        return {
-            "left": s.left_x * s.left_y, "right": s.right_x * s.right_y,
-            "left_exponent": s.left_exponent, "right_exponent": s.right_exponent,
-            "below": s.below, "decided": s.decided, "verdict": s.verdict,
         }
 
     def _order(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:

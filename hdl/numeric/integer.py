@@ -9,8 +9,11 @@ from types import SimpleNamespace
 from amaranth import Cat, Const, Module, Value
 
 from focus_rtl.hdl.numeric.pipeline import NumericUnit, Stage
+from focus_rtl.hdl.numeric.product import multiplying
 
 __all__ = ["IntegerGreater", "IntegerVerdict", "integer_bits"]
+
+_T2_BITS = 17
 
 
 def integer_bits(vector: int) -> tuple[int, int]:
@@ -22,31 +25,35 @@ def integer_bits(vector: int) -> tuple[int, int]:
 class IntegerGreater(NumericUnit):
     """a * b > c * d, both products exact: the integer twin of `ProductGreater`.
 
-    Latency `depth` cycles, throughput one comparison per cycle.
+    Latency `latency` cycles, throughput one comparison per `interval` cycles: 1, but for serial multipliers.
 
     Parameters
     ----------
-    depth : registers, 0 (combinational) .. 4.
+    depth : registers, 0 (combinational) .. 4, besides a serial multiplier's.
     vector : V, 2 .. 64; sets the widths: 42 and 21 bits at 64, products within 63.
+    multiplier : dsp, lut or serial, see `product`.
 
     Members
     -------
     a, c : In(q bits), two's complement.  b, d : In(n bits), unsigned.  o : Out(1).
+    start : In(1), with `serial`: operands are there.
     """
 
-    def __init__(self, depth: int = 0, vector: int = 64) -> None:
+    def __init__(self, depth: int = 0, vector: int = 64, multiplier: str = "dsp") -> None:
         if not 2 <= vector <= 64:
             raise ValueError(f"IntegerGreater for vectors of {vector}: must be between 2 and 64")
-        q_bits, n_bits = integer_bits(vector)
-        super().__init__({"a": q_bits, "b": n_bits, "c": q_bits, "d": n_bits}, 1, depth, vector=vector)
+        self.multiplier = multiplier
+        q_bits, self._n_bits = integer_bits(vector)
+        super().__init__({"a": q_bits, "b": self._n_bits, "c": q_bits, "d": self._n_bits}, 1, depth, vector=vector,
+                         multiplier=multiplier)
 
     def stages(self) -> list[Stage]:
-        return [Stage(12, self._product), Stage(8, self._compare)]
+        return [Stage(0, self._signs),
+                *multiplying(self.multiplier, 12, self._n_bits, left=("q_a", "n_b"), right=("q_b", "n_a")),
+                Stage(8, self._compare)]
 
-    def _product(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
-        width = len(s.a) + len(s.b)
-        return {"left": (s.a.as_signed() * s.b)[:width].as_signed(),
-                "right": (s.c.as_signed() * s.d)[:width].as_signed()}
+    def _signs(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
+        return {"q_a": s.a.as_signed(), "n_b": s.b, "q_b": s.c.as_signed(), "n_a": s.d}
 
     def _compare(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
         return {"o": s.left > s.right}
@@ -55,32 +62,31 @@ class IntegerGreater(NumericUnit):
 class IntegerVerdict(NumericUnit):
     """q * 65536 > t2 * n_u * n_v, exact: whether the best neighbour is near enough.
 
-    Latency `depth` cycles, throughput one verdict per cycle.
+    Latency `latency` cycles, throughput one verdict per `interval` cycles: 1, but for serial multipliers.
 
     Parameters
     ----------
-    depth : registers, 0 (combinational) .. 4.
+    depth : registers, 0 (combinational) .. 4, besides a serial multiplier's.
     vector : V, 2 .. 64; sets the widths.
+    multiplier : dsp, lut or serial, see `product`.
 
     Members
     -------
     a : In(q bits), two's complement q.  b, c : In(n bits), the two norms.  d : In(17), t2, 0 .. 65536.  o : Out(1).
+    start : In(1), with `serial`: operands are there.
     """
 
-    def __init__(self, depth: int = 0, vector: int = 64) -> None:
+    def __init__(self, depth: int = 0, vector: int = 64, multiplier: str = "dsp") -> None:
         if not 2 <= vector <= 64:
             raise ValueError(f"IntegerVerdict for vectors of {vector}: must be between 2 and 64")
-        q_bits, n_bits = integer_bits(vector)
-        super().__init__({"a": q_bits, "b": n_bits, "c": n_bits, "d": 17}, 1, depth, vector=vector)
+        self.multiplier = multiplier
+        q_bits, self._n_bits = integer_bits(vector)
+        super().__init__({"a": q_bits, "b": self._n_bits, "c": self._n_bits, "d": _T2_BITS}, 1, depth, vector=vector,
+                         multiplier=multiplier)
 
     def stages(self) -> list[Stage]:
-        return [Stage(10, self._norms), Stage(12, self._threshold), Stage(8, self._compare)]
-
-    def _norms(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
-        return {"q": s.a, "norms": s.b * s.c, "t2": s.d}
-
-    def _threshold(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
-        return {"q": s.q, "least": s.norms * s.t2}
+        return [*multiplying(self.multiplier, 10, self._n_bits, norms=("b", "c")),
+                *multiplying(self.multiplier, 12, _T2_BITS, least=("norms", "d")), Stage(8, self._compare)]
 
     def _compare(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
-        return {"o": Cat(Const(0, 16), s.q).as_signed() > s.least}
+        return {"o": Cat(Const(0, 16), s.a).as_signed() > s.least}

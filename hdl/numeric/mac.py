@@ -12,12 +12,10 @@ from amaranth.lib import data
 
 from focus_rtl.hdl.numeric.bits import clamp, let, nearest_even, only_if
 from focus_rtl.hdl.numeric.pipeline import NumericUnit, Stage
+from focus_rtl.hdl.numeric.product import PARALLEL, check_multiplier, times
 from focus_rtl.hdl.numeric.recode import recoded
 
-__all__ = ["MULTIPLIERS", "AddProduct", "Product", "exact_product", "product_layout"]
-
-MULTIPLIERS = ("dsp", "lut")
-"""How significands are multiplied: by the tool's multiplier (a DSP slice where it has one), or by rows of adders."""
+__all__ = ["AddProduct", "Product", "product_layout"]
 
 
 def product_layout() -> data.StructLayout:
@@ -25,16 +23,6 @@ def product_layout() -> data.StructLayout:
     for a zero.  sign.  special : infinity or NaN; then the fields above mean nothing.  nan.
     """
     return data.StructLayout({"significand": 22, "exponent": 8, "sign": 1, "special": 1, "nan": 1})
-
-
-def exact_product(a: Value, b: Value, multiplier: str) -> Value:
-    """a * b, unsigned; `lut` adds the rows of partial products pairwise, so that no tool sees a multiplication."""
-    if multiplier == "dsp":
-        return a * b
-    rows = [Cat(Const(0, place), a & bit.replicate(len(a))) for place, bit in enumerate(b)]
-    while len(rows) > 1:
-        rows = [rows[i] + rows[i + 1] if i + 1 < len(rows) else rows[i] for i in range(0, len(rows), 2)]
-    return rows[0][:len(a) + len(b)]
 
 
 class Product(NumericUnit):
@@ -45,7 +33,7 @@ class Product(NumericUnit):
     Parameters
     ----------
     depth : registers, 0 (combinational) .. 4.
-    multiplier : one of `MULTIPLIERS`.
+    multiplier : dsp or lut, see `product`.
 
     Members
     -------
@@ -56,8 +44,7 @@ class Product(NumericUnit):
     in_functions = True
 
     def __init__(self, depth: int = 0, multiplier: str = "dsp") -> None:
-        if multiplier not in MULTIPLIERS:
-            raise ValueError(f"multiplier = {multiplier!r}: must be one of {', '.join(MULTIPLIERS)}")
+        check_multiplier(multiplier, PARALLEL)
         self.multiplier = multiplier
         width = recoded().size
         super().__init__({"a": width, "b": width}, product_layout().size, depth, multiplier=multiplier)
@@ -72,7 +59,7 @@ class Product(NumericUnit):
         nonzero = let(m, "nonzero", a.significand[10] & b.significand[10])
         special = let(m, "special", a_special | b_special)
         return {
-            "product": exact_product(a.significand, b.significand, self.multiplier), "a_code": a.code, "b_code": b.code,
+            "product": times(a.significand, b.significand, self.multiplier), "a_code": a.code, "b_code": b.code,
             "sign": a.sign ^ b.sign, "nonzero": nonzero, "special": special,
             "nan": a_nan | b_nan | special & ~nonzero,  # a zero times an infinity
         }

@@ -8,6 +8,7 @@ from amaranth import Cat, Const, Module, Mux, Value
 from focus_rtl.hdl.numeric.bits import BFLOAT16, NAN32, leading_zeros, only_if, shift_left, unpack
 from focus_rtl.hdl.numeric.multiply32 import rounded_product
 from focus_rtl.hdl.numeric.pipeline import NumericUnit, Stage
+from focus_rtl.hdl.numeric.product import PARALLEL, check_multiplier, multiplying
 
 __all__ = ["Multiply"]
 
@@ -25,28 +26,34 @@ class Multiply(NumericUnit):
     ----------
     depth : registers, 0 (combinational) .. 4.
     dtype : fp16, bf16 or int8.
+    multiplier : dsp or lut, see `product`.
 
     Members
     -------
     a, b : In(16), or In(8) for int8.  o : Out(32); every NaN is the canonical one.
     """
 
-    def __init__(self, depth: int = 0, dtype: str = "fp16") -> None:
+    def __init__(self, depth: int = 0, dtype: str = "fp16", multiplier: str = "dsp") -> None:
         self.check_dtype("Multiply", dtype, ("fp16", "bf16", "int8"))
-        self.dtype, self.in_functions = dtype, dtype != "int8"
+        check_multiplier(multiplier, PARALLEL)
+        self.dtype, self.multiplier, self.in_functions = dtype, multiplier, dtype != "int8"
         width = 8 if dtype == "int8" else 16
-        super().__init__({"a": width, "b": width}, 32, depth, dtype=dtype)
+        super().__init__({"a": width, "b": width}, 32, depth, dtype=dtype, multiplier=multiplier)
 
     def stages(self) -> list[Stage]:
         if self.dtype == "int8":
-            return [Stage(8, self._integer)]
+            return [Stage(0, self._signs), *multiplying(self.multiplier, 8, 8, product=("x", "y")),
+                    Stage(0, self._extend)]
         if self.dtype == "bf16":
-            return rounded_product(BFLOAT16)
-        return [Stage(2, self._decode), Stage(8, self._product), Stage(5, self._count), Stage(6, self._normalise)]
+            return rounded_product(BFLOAT16, self.multiplier)
+        return [Stage(2, self._decode), *multiplying(self.multiplier, 8, 11, product=("x", "y")),
+                Stage(5, self._count), Stage(6, self._normalise)]
 
-    def _integer(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
-        product = s.a.as_signed() * s.b.as_signed()
-        return {"o": Cat(product, product[-1].replicate(32 - len(product)))}
+    def _signs(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
+        return {"x": s.a.as_signed(), "y": s.b.as_signed()}
+
+    def _extend(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
+        return {"o": Cat(s.product, s.product[-1].replicate(32 - len(s.product)))}
 
     def _decode(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
         a, b = unpack(m, "x", s.a), unpack(m, "y", s.b)
@@ -57,9 +64,6 @@ class Multiply(NumericUnit):
             "infinite": a.special | b.special,
             "nan": a.nan | b.nan | a.infinite & b.zero | b.infinite & a.zero,
         }
-
-    def _product(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
-        return {"product": s.x * s.y, "sign": s.sign, "exponent": s.exponent, "infinite": s.infinite, "nan": s.nan}
 
     def _count(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
         return {"product": s.product, "zeros": leading_zeros(m, "zeros", s.product), "sign": s.sign,

@@ -18,6 +18,7 @@ from focus_rtl.hdl.numeric.bits import (
     unpack,
 )
 from focus_rtl.hdl.numeric.pipeline import NumericUnit, Stage
+from focus_rtl.hdl.numeric.product import multiplying
 
 __all__ = ["Multiply32", "rounded_product"]
 
@@ -25,25 +26,28 @@ __all__ = ["Multiply32", "rounded_product"]
 class Multiply32(NumericUnit):
     """binary32 x binary32 -> binary32, one rounding; subnormals in and out.
 
-    Latency `depth` cycles, throughput one product per cycle.
+    Latency `latency` cycles, throughput one product per `interval` cycles: 1, but for a serial multiplier.
 
     Parameters
     ----------
-    depth : registers, 0 (combinational) .. 4.
+    depth : registers, 0 (combinational) .. 4, besides a serial multiplier's.
+    multiplier : dsp, lut or serial, see `product`.
 
     Members
     -------
     a, b : In(32), binary32.  o : Out(32), binary32.
+    start : In(1), with `serial`: operands are there.
     """
 
-    def __init__(self, depth: int = 0) -> None:
-        super().__init__({"a": 32, "b": 32}, 32, depth)
+    def __init__(self, depth: int = 0, multiplier: str = "dsp") -> None:
+        self.multiplier = multiplier
+        super().__init__({"a": 32, "b": 32}, 32, depth, multiplier=multiplier)
 
     def stages(self) -> list[Stage]:
-        return rounded_product(BINARY32)
+        return rounded_product(BINARY32, self.multiplier)
 
 
-def rounded_product(layout: Layout) -> list[Stage]:
+def rounded_product(layout: Layout, multiplier: str = "dsp") -> list[Stage]:
     """Stages from `a`, `b` in a format with binary32's exponents to `o`, their product rounded to binary32.
 
     The product of two w-bit significands, put w places above where a normalised one stands, is brought into place by
@@ -62,9 +66,6 @@ def rounded_product(layout: Layout) -> list[Stage]:
             "infinite": a.special | b.special,
             "nan": a.nan | b.nan | a.infinite & b.zero | b.infinite & a.zero,
         }
-
-    def product(m: Module, s: SimpleNamespace) -> dict[str, Value]:
-        return {"product": s.x * s.y, "sign": s.sign, "exponent": s.exponent, "infinite": s.infinite, "nan": s.nan}
 
     def count(m: Module, s: SimpleNamespace) -> dict[str, Value]:
         # `width` places down, less the leading zeros, but no fewer than keep the exponent at 1 or above.
@@ -88,5 +89,5 @@ def rounded_product(layout: Layout) -> list[Stage]:
         number = Mux(s.infinite, Const(0xFF << 23, 31), nearest_even(s.kept, s.guard, s.rest))
         return {"o": Mux(s.nan, Const(NAN32, 32), Cat(number, s.sign))}
 
-    return [Stage(4, decode), Stage(12 if width > 18 else 8, product), Stage(8, count), Stage(7, shift),
-            Stage(6, rounding)]
+    return [Stage(4, decode), *multiplying(multiplier, 12 if width > 18 else 8, width, product=("x", "y")),
+            Stage(8, count), Stage(7, shift), Stage(6, rounding)]

@@ -25,7 +25,7 @@ class MultiplyAdd(Unit):
     ----------
     depth : registers, 0 .. 4.
     dtype : fp16, bf16 or int8.
-    multiplier : see `Product`; for fp16 only.
+    multiplier : dsp or lut, see `product`.
 
     Members
     -------
@@ -35,7 +35,7 @@ class MultiplyAdd(Unit):
 
     def __init__(self, depth: int = 0, dtype: str = "fp16", multiplier: str = "dsp") -> None:
         self.dtype, self.multiplier = dtype, multiplier
-        self._product = Product(0, multiplier) if dtype == "fp16" else Multiply(0, dtype)
+        self._product = Product(0, multiplier) if dtype == "fp16" else Multiply(0, dtype, multiplier)
         self._total = AddProduct(depth) if dtype == "fp16" else Accumulate(depth, dtype)
         width = 8 if dtype == "int8" else 16
         super().__init__({"a": In(width), "b": In(width), "c": In(32), "o": Out(32)}, depth=depth, dtype=dtype,

@@ -65,24 +65,27 @@ class Requantise(NumericUnit):
     """int32 a, binary32 b -> int8: rint(f32(a) * b), clipped; conversion and product rounded to binary32, rint to even.
 
     Infinities saturate, NaN gives 0, a negative scale is an ordinary number.
-    Latency `depth` cycles, throughput one element per cycle.
+    Latency `latency` cycles, throughput one element per `interval` cycles: 1, but for a serial multiplier.
 
     Parameters
     ----------
-    depth : registers, 0 (combinational) .. 8.
+    depth : registers, 0 (combinational) .. 8, besides a serial multiplier's.
+    multiplier : dsp, lut or serial, see `product`.
 
     Members
     -------
     a : In(32), int32 accumulator.  b : In(32), binary32 scale.  o : Out(8), int8.
+    start : In(1), with `serial`: operands are there.
     """
 
     max_depth = 8
 
-    def __init__(self, depth: int = 0) -> None:
-        super().__init__({"a": 32, "b": 32}, 8, depth)
+    def __init__(self, depth: int = 0, multiplier: str = "dsp") -> None:
+        self.multiplier = multiplier
+        super().__init__({"a": 32, "b": 32}, 8, depth, multiplier=multiplier)
 
     def stages(self) -> list[Stage]:
-        return [*carrying(int_to_float(), "b"), Stage(0, self._factors), *rounded_product(BINARY32),
+        return [*carrying(int_to_float(), "b"), Stage(0, self._factors), *rounded_product(BINARY32, self.multiplier),
                 Stage(6, self._align), Stage(4, self._clip)]
 
     def _factors(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:

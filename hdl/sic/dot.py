@@ -10,22 +10,12 @@ from amaranth.lib.wiring import In, Out
 
 from focus_rtl.hdl.numeric.accumulate import Accumulate
 from focus_rtl.hdl.numeric.multiply import Multiply
+from focus_rtl.hdl.numeric.pipeline import late
 from focus_rtl.hdl.unit import Unit, place
 
-__all__ = ["Dot", "late"]
+__all__ = ["Dot"]
 
 _MULTIPLY_DEPTH = 1
-
-
-def late(m: Module, value: Value, cycles: int, name: str, reset: bool = False) -> Value:
-    """`value` as it was `cycles` ago; with `reset` the stages start at 0, as anything called valid must."""
-    if not len(Value.cast(value)):
-        return value  # a wire of no bits is nothing that Verilog has a word for
-    for cycle in range(1, cycles + 1):
-        after = Signal(Value.cast(value).shape(), name=f"{name}_d{cycle}", reset_less=not reset)
-        m.d.sync += after.eq(value)
-        value = after
-    return value
 
 
 class Dot(Unit):
@@ -42,6 +32,7 @@ class Dot(Unit):
     ----------
     vector : V, elements of a vector.  lanes : elements of a beat, a power of two that divides V.
     add_depth : registers of each adder, 1 .. 4.  dtype : of the elements.
+    multiplier : dsp or lut, see `product`.
 
     Members
     -------
@@ -50,13 +41,14 @@ class Dot(Unit):
     o : Out(32).
     """
 
-    def __init__(self, vector: int, lanes: int, add_depth: int, dtype: str = "fp16") -> None:
+    def __init__(self, vector: int, lanes: int, add_depth: int, dtype: str = "fp16", multiplier: str = "dsp") -> None:
         if lanes < 1 or lanes & (lanes - 1) or vector % lanes:
             raise ValueError(f"a Dot of {lanes} lanes for {vector} elements: must be a power of two that divides them")
-        self.vector, self.lanes, self.add_depth, self.dtype = vector, lanes, add_depth, dtype
+        self.vector, self.lanes, self.add_depth = vector, lanes, add_depth
+        self.dtype, self.multiplier = dtype, multiplier
         operand = In(ArrayLayout(8 if dtype == "int8" else 16, lanes))
         super().__init__({"valid": In(1), "last": In(1), "a": operand, "b": operand, "o": Out(32)},
-                         vector=vector, lanes=lanes, add_depth=add_depth, dtype=dtype)
+                         vector=vector, lanes=lanes, add_depth=add_depth, dtype=dtype, multiplier=multiplier)
 
     @property
     def beats(self) -> int:
@@ -84,7 +76,7 @@ class Dot(Unit):
         """The sum of a beat's products."""
         row: list[Value] = []
         for lane in range(self.lanes):
-            product = place(m, f"multiply{lane}", Multiply(_MULTIPLY_DEPTH, self.dtype))
+            product = place(m, f"multiply{lane}", Multiply(_MULTIPLY_DEPTH, self.dtype, self.multiplier))
             m.d.comb += [product.a.eq(self.a[lane]), product.b.eq(self.b[lane])]
             row.append(product.o)
         while len(row) > 1:

@@ -49,9 +49,9 @@ class Gather(Unit):
 
     All-zero vectors, text, padding, positions outside the grid, and everything when `dense`, pass unmatched in a cycle.
     With a window of one position there is neither a layouter nor a matcher, and everything passes.
-    Throughput: at most N / U * V / lanes cycles per vector (a window of N positions, U dot units), fewer where
-    neighbours are missing, and no more than `in_flight` vectors in `latency` cycles; tiles are at least `between`
-    cycles apart.
+    Throughput: at most N / U rounds per vector (a window of N positions, U dot units), fewer where neighbours are
+    missing, of `Matcher.pace` cycles each: V / lanes, or more with serial multipliers.  No more than `in_flight`
+    vectors in `latency` cycles; tiles are at least `between` cycles apart.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class Gather(Unit):
         if not self.p.candidates:
             return _INDEX_CYCLES + _COLLECT_CYCLES
         matcher = Matcher(self.p)
-        return _FETCH_CYCLES + matcher.beats - 1 + matcher.latency + _INDEX_CYCLES + _COLLECT_CYCLES
+        return _FETCH_CYCLES + matcher.pace - 1 + matcher.latency + _INDEX_CYCLES + _COLLECT_CYCLES
 
     @property
     def in_flight(self) -> int:
@@ -94,7 +94,7 @@ class Gather(Unit):
         if not self.p.candidates:
             return 1 << (self.latency + 2).bit_length()
         matcher = Matcher(self.p)
-        needed = self.latency // (max(1, matcher.rounds // 2) * matcher.beats) + 3
+        needed = self.latency // (max(1, matcher.rounds // 2) * matcher.pace) + 3
         return max(16, 1 << (needed - 1).bit_length())
 
     def elaborate(self, platform: object) -> Module:

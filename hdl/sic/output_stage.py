@@ -4,7 +4,7 @@
 Model: `leave` in golden/sic/scatter.py.  Test: `verif/sic/test_output_stage.py`.
 """
 
-from amaranth import Cat, Module, Mux, Signal, Value
+from amaranth import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
@@ -27,8 +27,8 @@ class OutputStage(Unit):
     For each order it takes the scales of its column passes first, then the tile's vectors.  A vector is begun only when
     the queue behind the requantisers has room for it, so that they never stall.  Columns that were not computed hold +0
     and stay 0 under any scale.
-    Throughput one vector per V/C cycles, a beat of scales per cycle before each tile; latency `latency` cycles from a
-    vector's transfer to its elements.
+    Throughput C elements per `interval` cycles (1, but for a serial `scale_multiplier`), a beat of scales per cycle
+    before each tile; latency `latency` cycles from a vector's transfer to its elements.
 
     Parameters
     ----------
@@ -43,8 +43,10 @@ class OutputStage(Unit):
 
     def __init__(self, p: Parameters) -> None:
         self.p = p
+        lane = self._lane()
+        self.interval, self._requantising = lane.interval, lane.latency
         # What is under way in the requantisers, and one more so that taking a vector and beginning one overlap.
-        self.queue = 2 + -(-(_DEPTH + 3) // p.col_passes)
+        self.queue = 2 + -(-(self._requantising + 3) // (p.col_passes * self.interval))
         super().__init__({
             "orders": In(stream.Signature(layouts.output_order(p))),
             "scales": In(stream.Signature(layouts.scales(p))),
@@ -53,8 +55,15 @@ class OutputStage(Unit):
             "bad_scale": Out(1),
         }, p=p)
 
-    latency = 1 + _DEPTH + Fifo.latency
-    """Cycles from the transfer of a vector to that of its elements, if nobody waits."""
+    @property
+    def latency(self) -> int:
+        """Cycles from the transfer of a vector to that of its elements, if nobody waits."""
+        return 1 + self._requantising + Fifo.latency
+
+    def _lane(self) -> Requantise:
+        # A serial product brings a register of its own.
+        serial = self.p.scale_multiplier == "serial"
+        return Requantise(_DEPTH - 1 if serial else _DEPTH, self.p.scale_multiplier)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -69,7 +78,7 @@ class OutputStage(Unit):
             ram.w_en.eq(self.scales.valid & self.scales.ready), ram.w_addr.eq(col),
             ram.w_data.eq(Value.cast(self.scales.payload)),
             self.bad_scale.eq(ram.w_en & Cat(_unsound(scale) for scale in self.scales.payload.scale).any()),
-            issue.eq(loaded & self.vectors.valid & ((col != 0) | room)),
+            issue.eq(loaded & self.vectors.valid & ((col != 0) | room) & self._rested(m, issue)),
             ram.r_en.eq(issue), ram.r_addr.eq(col),
             self.vectors.ready.eq(issue & last_col), self.orders.ready.eq(issue & last_col & last_token),
         ]
@@ -88,20 +97,34 @@ class OutputStage(Unit):
         self._requantise(m, issue, col, sums, ram.r_data, room)
         return m
 
+    def _rested(self, m: Module, issue: Signal) -> Value:
+        """Whether the requantisers take operands again: `interval` cycles after they took some."""
+        if self.interval == 1:
+            return Const(1, 1)
+        wait = Signal(range(self.interval))
+        with m.If(issue):
+            m.d.sync += wait.eq(self.interval - 1)
+        with m.Elif(wait != 0):
+            m.d.sync += wait.eq(wait - 1)
+        return wait == 0
+
     def _requantise(self, m: Module, issue: Signal, col: Signal, sums: Signal, scales: Value, room: Signal) -> None:
         """C requantisers a cycle behind the issue, and the queue that room is kept in."""
         p = self.p
         queue = place(m, "queue", Fifo(layouts.vector_elements(p), self.queue, p.memories))
-        begun, group = issue & (col == 0), []
+        begun, lanes, group = issue & (col == 0), [], []
         for lane in range(p.cols):
-            unit = place(m, f"lane{lane}", Requantise(_DEPTH))
+            unit = place(m, f"lane{lane}", self._lane())
             m.d.comb += [unit.a.eq(sums.word_select(lane, p.acc_bits)),
                          unit.b.eq(scales.word_select(lane, p.acc_bits))]
+            lanes.append(unit)
             group.append(unit.o)
         marks: Value = Cat(issue, col)
-        for stage in range(_DEPTH + 1):
+        for stage in range(self._requantising + 1):
             held = Signal(len(marks), name=f"marks{stage}")
             m.d.sync += held.eq(marks)
+            if stage == 0 and self.interval > 1:
+                m.d.comb += [lane.start.eq(held[0]) for lane in lanes]
             marks = held
         valid, place_ = marks[0], marks[1:]
         parts = []

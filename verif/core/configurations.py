@@ -12,19 +12,21 @@ from numpy.random import Generator
 
 from focus_rtl.golden.params import Parameters, matcher_choices
 
-__all__ = ["EVERY", "NUMBERS", "PAIRED", "empty_bins", "plan", "value_bins"]
+__all__ = ["EVERY", "NUMBERS", "PAIRED", "WORDS", "empty_bins", "plan", "value_bins"]
 
 VECTORS = (2, 4, 6, 8, 12, 16)
 MOST_UNITS = 40  # floating-point units that a small build may have
 
-DTYPES = ("fp16", "bf16", "int8")
-
 SIDES = ("block frames", "block rows", "block columns")
+
+WORDS: dict[str, tuple[str, ...]] = {
+    "dtype": ("fp16", "bf16", "int8"), "pe_multiplier": ("dsp", "lut"), "dot_multiplier": ("dsp", "lut"),
+    "compare_multiplier": ("dsp", "lut", "serial"), "scale_multiplier": ("dsp", "lut", "serial")}
 
 EVERY: dict[str, tuple[int, ...]] = {
     "scatter_lanes": (1, 2, 4), "psum_banks": (1, 2, 4, 8, 16, 32), "scatter_lookahead": (2, 4, 8, 16),
     "pe_depth": (1, 2, 3, 4), **dict.fromkeys(SIDES, (1, 2, 3))}
-"""Fields, and sides of the window, of which every legal value has to occur."""
+"""Fields, and sides of the window, of which every legal value has to occur: words, and numbers."""
 
 MATCHERS = ("one", "row", "frame", "all", "none")
 """What the matchers of a window take at a time, whatever its size; `none`: it has no neighbours."""
@@ -37,7 +39,7 @@ Pair = tuple[str, int | str, str, int | str]
 
 RELATIONS = ("R != C", "R = C", "R < V", "R = V", "C < V", "C = V", "V no power of two")
 
-PAIRED = ("dtype", "R", "C", "V/R", "S", "matchers", *SIDES)
+PAIRED = ("dtype", "R", "C", "V/R", "S", "matchers", "compare_multiplier", *SIDES)
 """Every pair of values of two of these that fits a small build has to occur in a long campaign."""
 
 
@@ -68,9 +70,10 @@ def _pairs_that_fit() -> frozenset[Pair]:
         for rows, cols, lanes in itertools.product(sides, sides, EVERY["scatter_lanes"]):
             for block, matchers in _windows():
                 if _units(rows, cols, lanes, block, matchers, 1) <= MOST_UNITS:
-                    for dtype in DTYPES:
+                    for dtype, kind in itertools.product(WORDS["dtype"], WORDS["compare_multiplier"]):
                         pairs |= set(_pairs({"dtype": dtype, "R": rows, "C": cols, "V/R": vector // rows, "S": lanes,
-                                             "matchers": _kind(block, matchers), **_sides(block)}))
+                                             "matchers": _kind(block, matchers), "compare_multiplier": kind,
+                                             **_sides(block)}))
     return frozenset(pairs)
 
 
@@ -91,7 +94,7 @@ def _pairs(values: dict[str, int | str]) -> Iterator[Pair]:
 
 def _paired_values(p: Parameters) -> dict[str, int | str]:
     return {"dtype": p.dtype, "R": p.rows, "C": p.cols, "V/R": p.row_passes, "S": p.scatter_lanes,
-            "matchers": _kind(p.block, p.matchers), **_sides(p.block)}
+            "matchers": _kind(p.block, p.matchers), "compare_multiplier": p.compare_multiplier, **_sides(p.block)}
 
 
 def _random(rng: Generator) -> Parameters | None:
@@ -99,17 +102,18 @@ def _random(rng: Generator) -> Parameters | None:
     def draw(values: Sequence[int]) -> int:
         return int(rng.choice(values))
 
-    vector, m_tile = draw(VECTORS), draw((8, 8, 16, 16, 32, 64))
+    vector, banks = draw(VECTORS), draw(EVERY["psum_banks"])
+    m_tile = draw([size for size in (8, 8, 16, 16, 32, 64) if banks <= size // 2])
     rows, cols = draw(_divisors(vector)), draw(_divisors(vector))
-    lanes = draw(EVERY["scatter_lanes"])
+    lanes = draw([number for number in EVERY["scatter_lanes"] if number <= banks])
     block = (1, 1, 1) if rng.random() < 0.1 else tuple(draw((1, 2, 2, 3)) for _ in range(3))
     matchers = draw(matcher_choices(block))
-    banks = draw(EVERY["psum_banks"])
     matcher_lanes = draw([number for number in _divisors(vector) if number & (number - 1) == 0])
-    if not lanes <= banks <= m_tile // 2 or _units(rows, cols, lanes, block, matchers, matcher_lanes) > MOST_UNITS:
+    if _units(rows, cols, lanes, block, matchers, matcher_lanes) > MOST_UNITS:
         return None
     return Parameters(
-        dtype=str(rng.choice(DTYPES)), rows=rows, cols=cols, vector=vector, m_tile=m_tile, block=block,
+        **{name: str(rng.choice(words)) for name, words in WORDS.items()},
+        rows=rows, cols=cols, vector=vector, m_tile=m_tile, block=block,
         grid_max=(draw((1, 2, 5, 8, 64)), draw((1, 3, 4, 6, 9)), draw((1, 2, 4, 5, 7))),
         k_max=vector * draw((3, 4, 7)) + draw((0, 1, 3)), n_max=vector * draw((3, 5)) + draw((0, 2)),
         tokens_max=draw((128, 200, 513, 4096)), scatter_lanes=lanes, psum_banks=banks,
@@ -121,7 +125,7 @@ def value_bins(p: Parameters) -> Iterator[str]:
     """The bins that a configuration falls into."""
     values = p.to_dict() | dict(zip(("frames", "height", "width"), p.grid_max, strict=True)) | _sides(p.block)
     values["matchers"] = _kind(p.block, p.matchers)
-    for name in ("dtype", "matchers", *EVERY, *NUMBERS):
+    for name in (*WORDS, "matchers", *EVERY, *NUMBERS):
         yield f"{name} = {values[name]}"
     relations = (p.rows != p.cols, p.rows == p.cols, p.rows < p.vector, p.rows == p.vector, p.cols < p.vector,
                  p.cols == p.vector, p.vector & (p.vector - 1) != 0)
@@ -160,7 +164,7 @@ def _numbers(p: Parameters) -> list[str]:
 
 
 def _wanted_values() -> list[str]:
-    values = {"dtype": DTYPES, "matchers": MATCHERS, **EVERY}
+    values = {**WORDS, "matchers": MATCHERS, **EVERY}
     return [f"{name} = {value}" for name, legal in values.items() for value in legal] + list(RELATIONS)
 
 

@@ -22,16 +22,19 @@ from focus_rtl.verif.golden.cases import make_params
 
 TINY = make_params(grid_max=(8, 4, 4), k_max=64, n_max=64, tokens_max=256, psum_banks=2, matcher_lanes=4)
 WIDE = make_params(rows=2, cols=4, vector=8, m_tile=32, grid_max=(8, 6, 6), scatter_lanes=2, psum_banks=4,
-                   scatter_lookahead=4, matchers=2, matcher_lanes=2, pe_depth=2)
+                   scatter_lookahead=4, matchers=2, matcher_lanes=2, pe_depth=2,
+                   compare_multiplier="serial")
 HASTY = make_params(rows=2, cols=2, vector=2, grid_max=(4, 5, 5), k_max=16, n_max=16, tokens_max=512, scatter_lanes=4,
                     matchers=7, matcher_lanes=2, pe_depth=2)
 """Sums follow each other faster than the adder, and decisions every cycle."""
 
 BRAIN = make_params(dtype="bf16", rows=4, cols=2, vector=4, grid_max=(8, 5, 4), k_max=64, n_max=64, tokens_max=256,
-                    psum_banks=2, matchers=4, matcher_lanes=2, pe_depth=3)
+                    psum_banks=2, matchers=4, matcher_lanes=2, pe_depth=3, pe_multiplier="lut",
+                    compare_multiplier="lut")
 BYTES = make_params(dtype="int8", rows=3, cols=2, vector=6, grid_max=(8, 4, 6), k_max=64, n_max=64, tokens_max=256,
-                    scatter_lanes=2, matchers=2, matcher_lanes=2)
-"""The other data types."""
+                    scatter_lanes=2, matchers=2, matcher_lanes=2, pe_multiplier="lut", dot_multiplier="lut",
+                    compare_multiplier="serial", scale_multiplier="serial")
+"""The other data types, without any multiplication that needs a DSP slice."""
 
 BOTH = pytest.mark.parametrize("params", [TINY, WIDE], ids=["tiny", "wide"])
 

@@ -37,6 +37,10 @@ BROKEN: list[tuple[dict[str, Any], str, Any]] = [
     ({"matchers": 3}, "matchers", 2),
     ({"matcher_lanes": 3}, "matcher_lanes", 2),
     ({"pe_depth": 5}, "pe_depth", 4),
+    ({"pe_multiplier": "serial"}, "pe_multiplier", "lut"),
+    ({"dot_multiplier": "serial"}, "dot_multiplier", "lut"),
+    ({"compare_multiplier": "slow"}, "compare_multiplier", "dsp"),
+    ({"scale_multiplier": "booth"}, "scale_multiplier", "dsp"),
     ({"representative": "mean"}, "representative", "first"),
     ({"memories": "sram"}, "memories", "inferred"),
 ]

@@ -31,9 +31,10 @@ def test_every_unit_comes_with_ports_and_contract(name: str) -> None:
     assert summary_of(name).endswith(".")
 
 
-@pytest.mark.parametrize("name", ["add", "requantise", "pe"])
-def test_units_lint_in_silence(name: str, tmp_path: Path) -> None:
-    made = generate_unit(choose(name))
+@pytest.mark.parametrize(("name", "overrides"), [("add", []), ("requantise", ["multiplier=serial"]),
+                                                 ("pe", ["multiplier=lut"])])
+def test_units_lint_in_silence(name: str, overrides: list[str], tmp_path: Path) -> None:
+    made = generate_unit(choose(name, overrides))
     folder = tmp_path / "unit"
     folder.mkdir()
     for file, content in made.files.items():
@@ -43,7 +44,7 @@ def test_units_lint_in_silence(name: str, tmp_path: Path) -> None:
 
 def test_parameters_change_the_unit_and_its_prefix() -> None:
     plain, deep = choose("multiply"), choose("multiply", ["depth=2", "dtype=bf16"])
-    assert deep.values == {"depth": 2, "dtype": "bf16"}
+    assert deep.values == {"depth": 2, "dtype": "bf16", "multiplier": "dsp"}
     assert plain.sha256 != deep.sha256
     assert generate_unit(plain).design.text != generate_unit(deep).design.text
 
@@ -78,3 +79,11 @@ def test_synth_places_and_routes_a_unit(tmp_path: Path) -> None:
     assert len(first["seeds"]) == 2 and first["fmax_mhz"] > 10
     assert first["ff"] == 16, "the registers around the unit are not its own"
     assert first["lut"] > 50 and first["dsp"] == 0 and first["transistors"] > 1000
+
+
+def test_only_dsp_takes_dsp_slices(tmp_path: Path) -> None:
+    size = ("--set", "a_bits=8", "--set", "b_bits=8")
+    found = {kind: json.loads(ok("synth", "--unit", "integer_product", *size, "--set", f"multiplier={kind}", "--json",
+                                 cwd=tmp_path)) for kind in ("dsp", "lut")}
+    assert {kind: figures["dsp"] for kind, figures in found.items()} == {"dsp": 1, "lut": 0}
+    assert found["lut"]["lut"] > 40 > found["dsp"]["lut"]

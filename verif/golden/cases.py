@@ -16,6 +16,9 @@ __all__ = ["make_params", "random_job", "random_tile", "rough_vectors", "scales_
 
 Generator = np.random.Generator
 
+MULTIPLIERS = ("pe_multiplier", "dot_multiplier", "compare_multiplier", "scale_multiplier")
+"""Fields that say how a unit multiplies."""
+
 SPECIAL: dict[str, tuple[Bits, Bits]] = {
     "fp16": (np.array((0, 0x8000), np.uint16), np.array((0x7E00, 0x7C01, 0xFFFF, 0x7C00, 0xFC00), np.uint16)),
     "bf16": (np.array((0, 0x8000), np.uint16), np.array((0x7FC0, 0x7F81, 0xFFFF, 0x7F80, 0xFF80), np.uint16)),
@@ -32,7 +35,8 @@ def make_params(**changed: Any) -> Parameters:
     fields: dict[str, Any] = {
         "dtype": "fp16", "rows": 2, "cols": 2, "vector": 4, "m_tile": 16, "block": (2, 2, 2), "grid_max": (16, 16, 16),
         "k_max": 4096, "n_max": 4096, "tokens_max": 4096, "scatter_lanes": 1, "psum_banks": 4, "scatter_lookahead": 2,
-        "matchers": 1, "matcher_lanes": 1, "pe_depth": 1, "representative": "first", "memories": "inferred"}
+        "matchers": 1, "matcher_lanes": 1, "pe_depth": 1, **dict.fromkeys(MULTIPLIERS, "dsp"),
+        "representative": "first", "memories": "inferred"}
     return Parameters(**(fields | changed))
 
 

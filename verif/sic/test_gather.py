@@ -22,6 +22,7 @@ from focus_rtl.golden.sic.matcher import dot, norms
 from focus_rtl.hdl.layouts import gather_order, index_beat, position, summary, vector_beat
 from focus_rtl.hdl.memory.ram import Ram
 from focus_rtl.hdl.sic.gather import Gather
+from focus_rtl.hdl.sic.matcher import Matcher
 from focus_rtl.verif.bench.runner import simulate
 from focus_rtl.verif.bench.session import bench_test, config, seed
 from focus_rtl.verif.bench.streams import ALWAYS, Bench, Stall
@@ -33,9 +34,10 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
             "pe_depth": 2},
     "serial": {"dtype": "bf16", "matchers": 1, "vector": 12, "matcher_lanes": 1, "m_tile": 16, "grid_max": (4, 5, 3),
                "pe_depth": 4},
-    "two": {"matchers": 2, "vector": 6, "matcher_lanes": 2, "m_tile": 32, "grid_max": (4, 4, 7), "pe_depth": 3},
+    "two": {"matchers": 2, "vector": 6, "matcher_lanes": 2, "m_tile": 32, "grid_max": (4, 4, 7), "pe_depth": 3,
+            "compare_multiplier": "serial"},
     "four": {"dtype": "int8", "matchers": 4, "vector": 8, "matcher_lanes": 4, "m_tile": 32, "grid_max": (4, 6, 6),
-             "pe_depth": 1},
+             "pe_depth": 1, "compare_multiplier": "serial", "dot_multiplier": "lut"},
     "seven": {"matchers": 7, "vector": 4, "matcher_lanes": 4, "m_tile": 64, "grid_max": (8, 8, 8), "pe_depth": 1},
     "thirds": {"block": (3, 3, 3), "matchers": 9, "vector": 4, "matcher_lanes": 4, "m_tile": 64, "grid_max": (8, 7, 6),
                "pe_depth": 1},
@@ -328,7 +330,7 @@ async def starts_afresh_after_a_reset(dut: Any) -> dict[str, Any]:
 
 
 def costs(p: Parameters, job: Job, vectors: Bits) -> list[int]:
-    """Cycles of each vector's slots: rounds with something to do, V / lanes cycles each; 1 if it only passes."""
+    """Cycles of each vector's slots: rounds with something to do, `pace` cycles each; 1 if it only passes."""
     tile, = job.tiles
     zero = is_zero(vectors, p.dtype).all(axis=1)
     window = windows(tile, job.height, job.width, p.block)
@@ -338,7 +340,7 @@ def costs(p: Parameters, job: Job, vectors: Bits) -> list[int]:
                        if other >= 0 and not zero[other] and job.mask >> number & 1}
         entered = image and inside((place[0], place[1], place[2]), job.height, job.width)
         passes = job.dense or zero[token] or not entered or not p.candidates
-        cycles.append(1 if passes else len({slot // p.matcher_units for slot in slots}) * (p.vector // p.matcher_lanes))
+        cycles.append(1 if passes else len({slot // p.matcher_units for slot in slots}) * config()["pace"])
     return cycles
 
 
@@ -386,7 +388,8 @@ def test_no_memory_is_read_where_it_is_written(monkeypatch: pytest.MonkeyPatch, 
 def test_gather(name: str, seed: int) -> None:
     p = make_params(rows=1, cols=1, **CONFIGURATIONS[name])
     unit = Gather(p)
-    told = {"params": p.to_dict(), "tiles": 40, "latency": unit.latency, "between": unit.between}
+    told = {"params": p.to_dict(), "tiles": 40, "latency": unit.latency, "between": unit.between,
+            "pace": Matcher(p).pace if p.candidates else 1}
     result = simulate(unit, __name__, config=told, seed=seed)
     found = result["tests"]["gathers_as_the_model"]
     print(f"{name}: {result['compared']} words, {result['tests']['keeps_its_rate_and_latency']}, {found['events']}")

@@ -109,8 +109,21 @@ BUILDS: dict[str, dict[str, Any]] = {
     "slab": {"block": (1, 2, 3), "matchers": 3, "vector": 8, "matcher_lanes": 1, "dtype": "int8"},
     "odd": {"block": (2, 1, 3), "matchers": 5, "vector": 2, "matcher_lanes": 2, "dtype": "bf16"},
     "deep": {"block": (3, 2, 1), "matchers": 2, "vector": 2, "matcher_lanes": 1},
+    "by_rows": {"block": (2, 2, 2), "matchers": 2, "vector": 4, "matcher_lanes": 2, "dtype": "bf16",
+                "dot_multiplier": "lut", "compare_multiplier": "lut"},
+    "serial_one": {"block": (2, 2, 2), "matchers": 1, "vector": 4, "matcher_lanes": 2, "compare_multiplier": "serial"},
+    "serial_row": {"block": (2, 2, 3), "matchers": 3, "vector": 12, "matcher_lanes": 1, "dtype": "int8",
+                   "dot_multiplier": "lut", "compare_multiplier": "serial"},
+    "serial_all": {"block": (2, 2, 2), "matchers": 7, "vector": 6, "matcher_lanes": 2, "dtype": "int8",
+                   "compare_multiplier": "serial"},
 }
 """Every side of a window; 1, a row, a frame and all of its candidates at a time; one beat and several."""
+
+
+PACES = {"serial_one": 11, "serial_row": 12, "serial_all": 7}
+"""Cycles of a round that are more than a dot's V / lanes: a serial product takes one per three bits and one, and of
+several rounds, the loop through it two more.  In `serial_row` the dot takes longest after all.
+"""
 
 
 def build(name: str) -> Parameters:
@@ -193,7 +206,8 @@ async def _decide(one: One, p: Parameters, rng: np.random.Generator, latency: in
             while not await drive.cycle():
                 assert one.cycle < start + PATIENCE, "a vector never ends"
             rounds = {0} | {(slot + 1) // p.matcher_units for slot, other in enumerate(window[token]) if other >= 0}
-            assert one.cycle - start == (len(rounds) * (p.vector // p.matcher_lanes) if active else 1)
+            pace = PACES.get(one.name, p.vector // p.matcher_lanes)
+            assert one.cycle - start == (len(rounds) * pace if active else 1)
         one.write("valid", 0)
         for _ in range(latency + 1):
             await drive.cycle()

@@ -19,8 +19,9 @@ from focus_rtl.verif.bench.session import bench_test, config, seed
 from focus_rtl.verif.bench.streams import ALWAYS, Bench, Stall
 from focus_rtl.verif.golden.cases import make_params
 
-SHAPES: dict[str, dict[str, int]] = {
-    "one pass": {"vector": 4, "rows": 4, "cols": 4}, "three passes": {"vector": 12, "rows": 3, "cols": 4}}
+SHAPES: dict[str, dict[str, Any]] = {
+    "one pass": {"vector": 4, "rows": 4, "cols": 4, "scale_multiplier": "serial"},
+    "three passes": {"vector": 12, "rows": 3, "cols": 4}}
 STREAMS = ("orders", "scales", "vectors", "elements")
 STALLS: dict[str, dict[str, Stall]] = {
     "never": {},
@@ -217,7 +218,7 @@ async def knows_every_bad_scale(dut: Any) -> dict[str, Any]:
 
 @bench_test
 async def keeps_its_rate_and_latency(dut: Any) -> dict[str, Any]:
-    """V/C cycles a vector, a cycle a beat of scales, `latency` from a vector's transfer to its elements."""
+    """V/C intervals a vector, a cycle a beat of scales, `latency` from a vector's transfer to its elements."""
     p, bench, choice = parameters(config()["shape"]), Bench(dut, seed()), np.random.default_rng(seed())
     pulses, work, tiles = watch_scales(bench), Work(p), 4
     await bench.reset()
@@ -228,9 +229,11 @@ async def keeps_its_rate_and_latency(dut: Any) -> dict[str, Any]:
     taken, given = bench.sources["vectors"].cycles, bench.sinks["elements"].cycles
     scales = bench.sources["scales"].cycles
     assert {out - into for into, out in zip(taken, given, strict=True)} == {config()["latency"]}
-    want = [scales[0] + tile * (p.col_passes + p.m_tile * p.col_passes) + p.col_passes * (token + 2) - 1
+    interval, beats = config()["interval"], p.col_passes
+    per_tile = p.m_tile * beats * interval + max(beats + 1 - interval, 0)  # scales overlap the last elements
+    want = [scales[0] + tile * per_tile + beats + interval * (beats * (token + 1) - 1)
             for tile in range(tiles) for token in range(p.m_tile)]
-    assert taken == want, "a vector took more than V/C cycles, or the scales of a tile more than one cycle a beat"
+    assert taken == want, "a vector took more than its time, or the scales of a tile more than one cycle a beat"
     return {"compared": compared, "latency": config()["latency"]}
 
 
@@ -256,7 +259,8 @@ async def forgets_at_reset(dut: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_output_stage(shape: str, seed: int) -> None:
     unit = OutputStage(parameters(shape))
-    told = {"shape": shape, "tiles": 20, "latency": unit.latency}
+    told = {"shape": shape, "tiles": 20, "latency": unit.latency, "interval": unit.interval}
+    assert unit.interval == (9 if shape == "one pass" else 1)
     result = simulate(unit, __name__, config=told, seed=seed, quick=True)
     found = result["tests"]["equals_the_model"]
     print(f"{shape}: {result['compared']} words, latency {unit.latency}, {found['events']}")
