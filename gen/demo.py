@@ -230,7 +230,8 @@ def _findings(params: Parameters, seed: int, clip: Clip, layers: list[Layer], so
         histogram=histogram(source.cosines), control=control,
         first_divergence=next((run.divergence for run in runs if run.divergence), None), tools=tool_versions(),
         seconds=seconds, words_under_stalls=sum(run.compared for run in stalled),
-        stall_cycles={name: sum(run.stalled[name] for run in stalled) for name in (*inputs_of(params), *OUTPUTS)},
+        stall_cycles={name: sum(run.stalled[name] for run in stalled) for name in (*inputs_of(params), *OUTPUTS)
+                      if name != "preloads"},  # its jobs start from +0
         output_difference=_difference(layers[-1].focus, layers[-1].dense))
 
 

@@ -21,6 +21,7 @@ STREAMS: dict[str, str] = {
     "maps": "similarity map, scatter_lanes indices a beat; none when dense",
     "weights": "one row of a weight tile a beat, bottom row first",
     "positions": "one per token and output vector: where the token is",
+    "preloads": "what the accumulators of scatter_lanes tokens and C columns start from; only for a job with `preload`",
     "outputs": "concentrated output vectors, `last` on the last one of an output vector's tile",
     "out_maps": "one index per token, `last` on the last one of a tile",
     "summary": "one per tile and output vector: how many vectors came out",

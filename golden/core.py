@@ -74,9 +74,10 @@ def _check_slices(job: Job, counts: Counts, m_tile: int, slices: Slices) -> None
             raise ValueError(f"vectors of slice {counts.slices - 1}: elements beyond K = {job.k} must be +0")
 
 
-def _accumulate(tile: Tile, job: Job, row: Sequence[Slice], weights: Bits) -> NDArray[np.uint32]:
-    """(m_t, N) uint32: the accumulators of a tile after all its k-slices; weights is (slices * V, N)."""
-    acc = np.zeros((tile.tokens, weights.shape[1]), dtype=np.uint32)
+def _accumulate(tile: Tile, job: Job, row: Sequence[Slice], weights: Bits,
+                start: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """(m_t, N) uint32: the accumulators of a tile, from `start`, after all its k-slices; weights is (slices * V, N)."""
+    acc = start
     for k, part in enumerate(row):
         if not part.p:
             continue
@@ -88,7 +89,7 @@ def _accumulate(tile: Tile, job: Job, row: Sequence[Slice], weights: Bits) -> ND
 
 
 def run_layer(params: Parameters, job: Job, slices: Slices, weights: Bits,
-              scales: NDArray[np.float32] | None = None) -> Result:
+              scales: NDArray[np.float32] | None = None, preloads: NDArray[np.uint32] | None = None) -> Result:
     """One layer: every tile, every output vector.
 
     Parameters
@@ -97,6 +98,7 @@ def run_layer(params: Parameters, job: Job, slices: Slices, weights: Bits,
     slices : slices[t][k], the concentrated input.
     weights : (K, N) bits of elements.
     scales : (N,) float32, finite and positive, what each output column is multiplied with; for int8 and only for it.
+    preloads : (M, N) uint32, binary32 or int32 bits that the accumulators start from; where `job.preload` says so.
 
     Returns
     -------
@@ -110,9 +112,23 @@ def run_layer(params: Parameters, job: Job, slices: Slices, weights: Bits,
     check_bits("weights", weights, job.dtype, (job.k, job.n))
     _check_slices(job, counts, params.m_tile, slices)
     padded = _padded(weights, counts.slices * params.vector, job.n)
-    return [gather_tile(leave(_accumulate(tile, job, row, padded), job.dtype, scales), tile, job, params.vector,
-                        params.representative)
-            for tile, row in zip(job.tiles, slices, strict=True)]
+    start = _started(job, preloads)
+    return [gather_tile(leave(_accumulate(tile, job, row, padded, start[rows]), job.dtype, scales), tile, job,
+                        params.vector, params.representative)
+            for (tile, rows), row in zip(job.spans(), slices, strict=True)]
+
+
+def _started(job: Job, preloads: NDArray[np.uint32] | None) -> NDArray[np.uint32]:
+    """(M, N) uint32: what the accumulators start from."""
+    if preloads is None and not job.preload:
+        return np.zeros((job.tokens, job.n), np.uint32)
+    if preloads is None or not job.preload:
+        raise ValueError(f"preloads: must be given if and only if the job says preload, which is {job.preload}")
+    if preloads.dtype != np.uint32:
+        raise TypeError(f"preloads of dtype {preloads.dtype}: must be uint32")
+    if preloads.shape != (job.tokens, job.n):
+        raise ValueError(f"preloads of shape {preloads.shape}: must be ({job.tokens}, {job.n}), tokens and columns")
+    return preloads
 
 
 def concentrate(tokens: Bits, job: Job, params: Parameters) -> Result:
@@ -148,8 +164,8 @@ def tokens_of(slices: Slices, k: int) -> Bits:
 class Expected:
     """Beats on every stream, passes and cycles of a job.
 
-    job, tiles, vectors, maps, weights, positions, scales : beats that go in (scales only for int8).  An empty slice is
-        one beat of `vectors`; it has no map and takes no weights.
+    job, tiles, vectors, maps, weights, positions, preloads, scales : beats that go in (scales only for int8).  An empty
+        slice is one beat of `vectors`; it has no map and takes no weights.
     summary, out_maps, status : beats that come out; `outputs` depends on the data, see `output_counts`.
     passes : array passes, none for empty slices.  ideal_cycles : vectors through the array in all of them,
     sum(p) * ceil(K/R) * ceil(N/C) where p differs from slice to slice.
@@ -161,6 +177,7 @@ class Expected:
     maps: int
     weights: int
     positions: int
+    preloads: int
     scales: int
     summary: int
     out_maps: int
@@ -176,12 +193,14 @@ def expected_counts(params: Parameters, job: Job, slices: Slices) -> Expected:
     beats = sum(max(part.p, 1) for row in slices for part in row)
     maps = sum(math.ceil(tile.tokens / params.scatter_lanes) for tile, row in zip(job.tiles, slices, strict=True)
                for part in row if part.p)
+    words = sum(math.ceil(tile.tokens / params.scatter_lanes) for tile in job.tiles)
     passes = counts.all_cols * sum(rows[k] for row in slices for k, part in enumerate(row) if part.p)
     streamed = sum(min(part.p, tile.tokens) * rows[k] for tile, row in zip(job.tiles, slices, strict=True)
                    for k, part in enumerate(row))
     return Expected(job=1, tiles=counts.tiles, vectors=beats * counts.vectors,
                     maps=0 if job.dense else maps * counts.vectors,
                     weights=passes * params.rows, positions=job.tokens * counts.vectors,
+                    preloads=words * counts.all_cols if job.preload else 0,
                     scales=counts.tiles * counts.all_cols if job.dtype == "int8" else 0,
                     summary=counts.tiles * counts.vectors, out_maps=job.tokens * counts.vectors, status=1,
                     passes=passes, ideal_cycles=streamed * counts.all_cols)

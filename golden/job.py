@@ -177,6 +177,7 @@ class Job:
     dense : concentrate nothing: identity maps in, every vector out.
     dtype : element format, `fp16`, `bf16` or `int8`; it says what `t2` means.
     block : (frames, rows, columns) of the similarity window, 1 to 3 each.
+    preload : accumulators start from numbers that come with the data, in place of +0.
 
     Raises
     ------
@@ -193,6 +194,7 @@ class Job:
     dense: bool = False
     dtype: str = "fp16"
     block: Block = BLOCK
+    preload: bool = False
 
     def __post_init__(self) -> None:
         for name in ("k", "n"):
@@ -211,8 +213,9 @@ class Job:
             raise TypeError(f"threshold = {self.threshold!r}: must be a number between 0 and 1")
         if not 0 <= self.threshold <= 1:
             raise ValueError(f"threshold = {self.threshold}: must be between 0 and 1")
-        if not isinstance(self.dense, bool):
-            raise TypeError(f"dense = {self.dense!r}: must be True or False")
+        for name in ("dense", "preload"):
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"{name} = {getattr(self, name)!r}: must be True or False")
         element(self.dtype)
         object.__setattr__(self, "tiles", tuple(self.tiles))
         if not self.tiles:

@@ -33,6 +33,7 @@ def core_members(p: Parameters) -> dict[str, Any]:
         "vectors": In(stream.Signature(layouts.slice_beat(p))), "maps": In(stream.Signature(layouts.maps(p))),
         "weights": In(stream.Signature(layouts.weights(p))),
         "positions": In(stream.Signature(layouts.position(p))),
+        "preloads": In(stream.Signature(layouts.preloads(p))),
         **({"scales": In(stream.Signature(layouts.scales(p)))} if p.leave_bits != p.element_bits else {}),
         "outputs": Out(stream.Signature(layouts.vector_beat(p))),
         "out_maps": Out(stream.Signature(layouts.index_beat(p))),
@@ -53,7 +54,7 @@ class Core(Unit):
 
     Members
     -------
-    job, tiles, vectors, maps, weights, positions : In, streams of the layouts of these names
+    job, tiles, vectors, maps, weights, positions, preloads : In, streams of the layouts of these names
         (`vectors`: `slice_beat`, `positions`: `position`); with int8 also `scales`.
     outputs, out_maps, summary, status : Out, streams of `vector_beat`, `index_beat`, `summary`, `status`.
     """
@@ -90,6 +91,7 @@ class Core(Unit):
         connect(m, array.psums, scatter.psums)
         connect(m, flipped(self.maps), maps.maps)
         connect(m, output.tile, scatter.tile)
+        connect(m, flipped(self.preloads), scatter.preloads)
         connect(m, output_tiles.gathers, gather.orders)
         bad_scale = self._leave(m, output_tiles, output, gather)
         connect(m, flipped(self.positions), gather.positions)
@@ -136,7 +138,8 @@ class Core(Unit):
             "stall_psum": sequencer.wait_psum, "stall_weights": array.wait_weights, "stall_chain": array.wait_chain,
             "empty_slices": sequencer.passes_over,
             "scatter_conflicts": scatter.conflicts, "scatter_chases": scatter.chases,
-            "scatter_hazards": scatter.hazards, "stall_output": scatter.wait_tile,
+            "scatter_hazards": scatter.hazards, "stall_preload": scatter.preload_waits,
+            "stall_output": scatter.wait_tile,
             "vectors_in": self.vectors.valid & self.vectors.ready & ~self.vectors.payload.void,
             "vectors_out": self.outputs.valid & self.outputs.ready,
         }

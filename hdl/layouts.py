@@ -11,8 +11,8 @@ from focus_rtl.golden.params import Parameters
 
 __all__ = [
     "COUNTERS", "ERRORS", "ORDERS", "TAG_BITS", "accumulators", "array_beat", "gather_order", "index_beat", "job",
-    "maps", "output_order", "position", "psum_beat", "scales", "scatter_order", "slice_beat", "status", "summary",
-    "tile", "tile_order", "vector_beat", "vector_elements", "weights",
+    "maps", "output_order", "position", "preloads", "psum_beat", "scales", "scatter_order", "slice_beat", "status",
+    "summary", "tile", "tile_order", "vector_beat", "vector_elements", "weights",
 ]
 
 ORDERS = 4
@@ -36,6 +36,7 @@ COUNTERS: dict[str, str] = {
     "scatter_conflicts": "lane cycles lost to a psum bank that another lane was reading",
     "scatter_chases": "lane cycles spent waiting for a psum still in the array",
     "scatter_hazards": "lane cycles spent waiting for the same token's previous sum",
+    "stall_preload": "lane cycles spent waiting for a token's preloaded accumulators",
     "stall_output": "cycles scatter waited for a free output tile (gather is behind)",
     "vectors_in": "vectors taken from the port",
     "vectors_out": "vectors emitted at the port",
@@ -63,8 +64,8 @@ def _walk(p: Parameters) -> dict[str, int]:
 
 
 def job(p: Parameters) -> StructLayout:
-    """A layer: how many tiles, slices, vectors; how many passes the last ones take; grid, threshold, mode."""
-    return StructLayout({"tiles": bits_for(p.tokens_max), **_walk(p), **_matching(p)})
+    """A layer: how many tiles, slices, vectors; how many passes the last ones take; grid, threshold, modes."""
+    return StructLayout({"tiles": bits_for(p.tokens_max), **_walk(p), **_matching(p), "preload": 1})
 
 
 def tile(p: Parameters) -> StructLayout:
@@ -74,7 +75,7 @@ def tile(p: Parameters) -> StructLayout:
 
 def tile_order(p: Parameters) -> StructLayout:
     """An m-tile inside the core: its tokens and all that the job says."""
-    return StructLayout({"tokens": p.count_bits, **_walk(p), **_matching(p)})
+    return StructLayout({"tokens": p.count_bits, **_walk(p), **_matching(p), "preload": 1})
 
 
 def output_order(p: Parameters) -> StructLayout:
@@ -91,13 +92,13 @@ def scatter_order(p: Parameters) -> StructLayout:
     """A k-slice times a column pass to be scattered.
 
     `count` psums will come for `tokens` tokens into column group `col`; on the `first` slice accumulators start from
-    +0, on the `last` the sums leave; `map_done`: no further column pass uses this map; `tile_done`: the output tile is
-    complete behind this order.  Its psums carry the same `tag`.  With `count` = 0 there are neither psums nor a map:
-    the sums leave as they are.
+    +0, or with `preload` from what `preloads` brings, on the `last` the sums leave; `map_done`: no further column pass
+    uses this map; `tile_done`: the output tile is complete behind this order.  Its psums carry the same `tag`.  With
+    `count` = 0 there are neither psums nor a map: the sums leave as they are.
     """
     return StructLayout({
         "tokens": p.count_bits, "count": p.count_bits, "tag": TAG_BITS, "col": bits_for(p.col_passes - 1),
-        "first": 1, "last": 1, "map_done": 1, "tile_done": 1, "dense": 1,
+        "first": 1, "last": 1, "map_done": 1, "tile_done": 1, "dense": 1, "preload": 1,
     })
 
 
@@ -129,6 +130,11 @@ def vector_beat(p: Parameters) -> StructLayout:
 def maps(p: Parameters) -> StructLayout:
     """S map indices, of tokens S*i .. S*i + S-1."""
     return StructLayout({"index": ArrayLayout(p.index_bits, p.scatter_lanes)})
+
+
+def preloads(p: Parameters) -> StructLayout:
+    """What the accumulators of tokens S*i .. S*i + S-1 start from: C words of the first token, then of the next."""
+    return StructLayout({"acc": ArrayLayout(p.acc_bits, p.scatter_lanes * p.cols)})
 
 
 def weights(p: Parameters) -> StructLayout:

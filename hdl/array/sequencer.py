@@ -82,8 +82,8 @@ class Sequencer(Unit):
         order = self.orders.payload
         m.d.comb += [
             order.tokens.eq(tile.tokens), order.count.eq(count), order.tag.eq(tag), order.col.eq(col),
-            order.dense.eq(tile.dense), order.first.eq(~begun), order.last.eq(last_slice), order.map_done.eq(last_col),
-            order.tile_done.eq(last_slice & last_col),
+            order.dense.eq(tile.dense), order.preload.eq(tile.preload), order.first.eq(~begun),
+            order.last.eq(last_slice), order.map_done.eq(last_col), order.tile_done.eq(last_slice & last_col),
         ]
         with m.If(self.orders.valid & self.orders.ready):
             m.d.sync += tag.eq(tag + 1)

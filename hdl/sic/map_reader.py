@@ -86,7 +86,7 @@ class MapReader(Unit):
             m.d.comb += [
                 entry.place.eq(base + Mux(index >= order.count, 0, index)), entry.tag.eq(order.tag),
                 entry.nothing.eq(nothing), entry.word.eq(asked), entry.col.eq(order.col), entry.first.eq(order.first),
-                entry.leave.eq(order.last), entry.void.eq(void), entry.final.eq(final),
-                entry.tile_done.eq(order.tile_done),
+                entry.preload.eq(order.first & order.preload), entry.leave.eq(order.last), entry.void.eq(void),
+                entry.final.eq(final), entry.tile_done.eq(order.tile_done),
             ]
         m.d.comb += self.bad_index.eq(Cat(wrong).any())

@@ -23,6 +23,9 @@ class Scatter(Unit):
     an order with a count of 0 has none.  Lanes work through orders without regard to each other; an order's room goes
     free, oldest first, when every lane is through with it and its last psum has come.
 
+    With `preload` the first slice adds to what `preloads` brings, a beat for the S tokens of a map word; each lane
+    takes its part when it comes to it, and the beat goes when all have.
+
     Parameters
     ----------
     p : configuration.
@@ -31,10 +34,12 @@ class Scatter(Unit):
     -------
     orders : In(stream of `layouts.scatter_order`).  psums : In(stream of `layouts.psum_beat`, always ready).
     map_full, map_release, r_en, r_word, r_data : to the map buffer.
+    preloads : In(stream of `layouts.preloads`), for each column pass of a preloaded tile one beat per map word.
     tile : In(stream of 1), a free output tile.
     out_en, out_addr, out_data, out_done : Out, one each lane, to the output buffer; see `ScatterLane`.
     bad_index : Out(1).  wait_tile : Out(1).
-    conflicts, chases, hazards : Out, lanes that wait in this cycle for a bank, for a psum, for their own adder.
+    conflicts, chases, hazards, preload_waits : Out, lanes that wait in this cycle for a bank, for a psum, for their own
+        adder, for their part of `preloads`, where nothing else is missing.
     """
 
     def __init__(self, p: Parameters) -> None:
@@ -52,6 +57,7 @@ class Scatter(Unit):
             "out_data": Out(data.ArrayLayout(p.cols * p.leave_bits, lanes)),
             "bad_index": Out(1), "wait_tile": Out(1),
             "conflicts": Out(range(lanes + 1)), "chases": Out(range(lanes + 1)), "hazards": Out(range(lanes + 1)),
+            "preloads": In(stream.Signature(layouts.preloads(p))), "preload_waits": Out(range(lanes + 1)),
         }, p=p)
 
     def elaborate(self, platform: object) -> Module:
@@ -77,8 +83,20 @@ class Scatter(Unit):
                 self.out_en[number].eq(lane.out_en), self.out_done[number].eq(lane.out_done),
                 self.out_addr[number].eq(lane.out_addr), self.out_data[number].eq(lane.out_data),
             ]
-        self._grant(m, lanes, arrived)
+        self._grant(m, lanes, arrived, self._preload(m, lanes))
         return m
+
+    def _preload(self, m: Module, lanes: list[ScatterLane]) -> list[Value]:
+        """Hands every lane its part of a beat; returns the lanes whose oldest entry waits for one."""
+        beat, taken, takes = self.preloads, Signal(len(lanes)), Signal(len(lanes))
+        m.d.comb += beat.ready.eq((taken | takes).all())
+        m.d.sync += taken.eq(Mux(beat.ready, 0, taken | takes))
+        for number, lane in enumerate(lanes):
+            m.d.comb += [
+                lane.preload.eq(Value.cast(beat.payload).word_select(number, len(lane.preload))),
+                takes[number].eq(lane.go & lane.head.preload),
+            ]
+        return [lane.offered & lane.head.preload & (~beat.valid | taken[number]) for number, lane in enumerate(lanes)]
 
     def _orders(self, m: Module, reader: MapReader, store: PsumStore, lanes: list[ScatterLane]) -> Signal:
         """Orders under way, by tag, and their room in the ring; returns the place of the psum that comes next."""
@@ -129,14 +147,18 @@ class Scatter(Unit):
             m.d.comb += through[tag].eq(parts.all())
         return through
 
-    def _grant(self, m: Module, lanes: list[ScatterLane], arrived: Signal) -> None:
-        """Which lanes go in this cycle: in an order that rotates, each whose bank is not taken at another address."""
+    def _grant(self, m: Module, lanes: list[ScatterLane], arrived: Signal, waits: list[Value]) -> None:
+        """Which lanes go in this cycle: in an order that rotates, each whose bank is not taken at another address.
+
+        waits : by lane, it waits for its preload; a lane without a token takes its part of the beat as well.
+        """
         p = self.p
         bank_bits, ring_bits = p.psum_banks.bit_length() - 1, p.index_bits + 1
         heads = [lane.head for lane in lanes]
         # Places are told apart modulo 4 m, twice the ring: a psum is here if its place lies behind the next one's.
         here = [lane.offered & (lane.head.nothing | (lane.head.place - arrived)[ring_bits]) for lane in lanes]
-        wants = [ready & ~lane.head.void & ~lane.hazard for ready, lane in zip(here, lanes, strict=True)]
+        wants = [ready & ~lane.head.void & ~lane.hazard & ~wait
+                 for ready, lane, wait in zip(here, lanes, waits, strict=True)]
         clash = {(a, b): (heads[a].place[:bank_bits] == heads[b].place[:bank_bits])
                  & (heads[a].place[:ring_bits] != heads[b].place[:ring_bits])
                  & ~heads[a].nothing & ~heads[b].nothing
@@ -155,10 +177,12 @@ class Scatter(Unit):
                         before[lane] = wants[lane] & ~blocked
                         m.d.comb += granted[lane].eq(before[lane])
         for number, lane in enumerate(lanes):
-            m.d.comb += lane.go.eq(granted[number] | (lane.offered & lane.head.void))
+            m.d.comb += lane.go.eq(granted[number] | (lane.offered & lane.head.void & ~waits[number]))
         m.d.comb += [
             self.conflicts.eq(sum((w & ~granted[n] for n, w in enumerate(wants)), Value.cast(0))),
             self.hazards.eq(sum((lane.hazard for lane in lanes), Value.cast(0))),
             self.chases.eq(sum((lane.offered & ~lane.head.void & ~ready
                                 for ready, lane in zip(here, lanes, strict=True)), Value.cast(0))),
+            self.preload_waits.eq(sum((wait & (ready | lane.head.void)
+                                       for ready, lane, wait in zip(here, lanes, waits, strict=True)), Value.cast(0))),
         ]

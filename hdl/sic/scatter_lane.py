@@ -19,13 +19,14 @@ def entry_layout(p: Parameters) -> data.StructLayout:
     """A token to be accumulated.
 
     The psum at `place` of the ring, modulo 4 m, goes to token `word` of this lane, column group `col`; with `nothing`
-    it is +0, which leaves the accumulator as it is.  `first`: the accumulator reads as +0; `leave`: the sum goes out
-    instead of back.  `void`: the lane has no token here.  `final`: the lane's last entry of the order `tag`;
-    `tile_done`: and of the output tile.
+    it is -0 (0 in int32), which leaves the accumulator as it is.  `first`: the accumulator reads as +0, or with
+    `preload` as what is given for this token; `leave`: the sum goes out instead of back.  `void`: the lane has no token
+    here.  `final`: the lane's last entry of the order `tag`; `tile_done`: and of the output tile.
     """
     return data.StructLayout({
         "place": p.index_bits + 2, "tag": TAG_BITS, "word": range(p.m_tile // p.scatter_lanes),
-        "col": range(p.col_passes), "nothing": 1, "first": 1, "leave": 1, "void": 1, "final": 1, "tile_done": 1,
+        "col": range(p.col_passes), "nothing": 1, "first": 1, "preload": 1, "leave": 1, "void": 1, "final": 1,
+        "tile_done": 1,
     })
 
 
@@ -45,7 +46,7 @@ class ScatterLane(Unit):
     push, entry : In, an entry for the queue; only while `room`.
     room : Out(1), after the entries already under way at least one more fits.
     offered, head, hazard : Out, the oldest entry, and why it is held back.  go : In(1), takes it.
-    psum : In(C accumulator words), in the cycle after `go`.
+    psum : In(C accumulator words), in the cycle after `go`.  preload : In(C accumulator words), in that of `go`.
     out_en, out_addr, out_data, out_done : Out, sums that leave: address (word, half and column group), C words of
         `leave_bits`;
         `out_done` pulses behind the lane's last word of an output tile.
@@ -59,7 +60,7 @@ class ScatterLane(Unit):
         super().__init__({
             "push": In(1), "entry": In(entry), "room": Out(1),
             "offered": Out(1), "head": Out(entry), "hazard": Out(1), "go": In(1),
-            "psum": In(p.cols * p.acc_bits),
+            "psum": In(p.cols * p.acc_bits), "preload": In(p.cols * p.acc_bits),
             "out_en": Out(1), "out_addr": Out(range(self.out_depth)), "out_data": Out(p.cols * p.leave_bits),
             "out_done": Out(1),
         }, p=p)
@@ -103,7 +104,8 @@ class ScatterLane(Unit):
             line.append(held)
             busy = busy | (held[0] & (held[3:] == address))
         fresh, nothing, sums = Signal(), Signal(), []
-        m.d.sync += [fresh.eq(head.first), nothing.eq(head.nothing)]
+        start, neutral = Signal(p.cols * p.acc_bits), 0 if p.dtype == "int8" else 1 << p.acc_bits - 1
+        m.d.sync += [fresh.eq(head.first), nothing.eq(head.nothing), start.eq(Mux(head.preload, self.preload, 0))]
         m.d.comb += [
             self.hazard.eq(self.offered & ~head.first & ~head.void & busy),
             ram.r_en.eq(self.go & ~head.first & ~head.void), ram.r_addr.eq(address),
@@ -111,8 +113,8 @@ class ScatterLane(Unit):
         for col in range(p.cols):
             total = place(m, f"total{col}", Accumulate(p.pe_depth, p.dtype))
             m.d.comb += [
-                total.a.eq(Mux(fresh, 0, ram.r_data.word_select(col, p.acc_bits))),
-                total.b.eq(Mux(nothing, 0, self.psum.word_select(col, p.acc_bits))),
+                total.a.eq(Mux(fresh, start.word_select(col, p.acc_bits), ram.r_data.word_select(col, p.acc_bits))),
+                total.b.eq(Mux(nothing, neutral, self.psum.word_select(col, p.acc_bits))),
             ]
             m.d.sync += self.out_data.word_select(col, p.leave_bits).eq(self._rounded(m, col, total.o))
             sums.append(total.o)

@@ -22,7 +22,9 @@ from focus_rtl.hdl import layouts
 
 __all__ = ["INPUTS", "OUTPUTS", "Program", "elements", "inputs_of", "pack", "program", "rejected", "unpack"]
 
-INPUTS = ("job", "tiles", "vectors", "maps", "weights", "positions", "scales")
+Bits32 = NDArray[np.uint32]
+
+INPUTS = ("job", "tiles", "vectors", "maps", "weights", "positions", "preloads", "scales")
 OUTPUTS = ("outputs", "out_maps", "summary", "status")
 
 
@@ -87,7 +89,8 @@ class Program:
 def _job_beat(params: Parameters, job: Job, counts: Counts) -> int:
     return pack(layouts.job(params), tiles=counts.tiles, slices=counts.slices, last_rows=counts.last_rows,
                 vectors=counts.vectors, last_cols=counts.last_cols, last_lanes=counts.last_lanes, height=job.height,
-                width=job.width, t2=job.t2, mask=job.mask, dense=int(job.dense))
+                width=job.width, t2=job.t2, mask=job.mask, dense=int(job.dense),
+                preload=int(job.preload))
 
 
 def _slice_beats(params: Parameters, vectors: Bits) -> list[int]:
@@ -137,6 +140,21 @@ def _scale_beats(params: Parameters, counts: Counts, scales: Scales, junk: rando
     return [by_pass[n * params.col_passes + c] for n in range(counts.vectors) for c in range(counts.cols_of(n))]
 
 
+def _preload_beats(params: Parameters, counts: Counts, tile: Tile, preloads: Bits32,
+                   junk: random.Random) -> list[int]:
+    """For n, c: C columns of S tokens a word.  Columns beyond N and lanes beyond the last token hold anything."""
+    cols, groups = params.cols, -(-tile.tokens // params.scatter_lanes)
+    fill = np.random.default_rng(junk.randrange(1 << 30))
+    whole = fill.integers(0, 1 << 32, (groups * params.scatter_lanes, counts.vectors * params.vector), np.uint32)
+    whole[:tile.tokens, :preloads.shape[1]] = preloads
+    words = []
+    for n in range(counts.vectors):
+        for c in range(counts.cols_of(n)):
+            column = n * params.vector + c * cols
+            words += elements(whole[:, column:column + cols].reshape(groups, params.scatter_lanes * cols))
+    return words
+
+
 def _position_beats(params: Parameters, tile: Tile) -> list[int]:
     layout = layouts.position(params)
     return [pack(layout, column=column, row=row, frame=frame, image=image)
@@ -144,12 +162,12 @@ def _position_beats(params: Parameters, tile: Tile) -> list[int]:
 
 
 def _inputs(params: Parameters, job: Job, slices: Sequence[Sequence[Slice]], weights: Bits, scales: Scales | None,
-            junk: random.Random) -> dict[str, list[int]]:
+            preloads: Bits32 | None, junk: random.Random) -> dict[str, list[int]]:
     counts = job.counts(params)
     beats: dict[str, list[int]] = {name: [] for name in inputs_of(params)}
     beats["job"].append(_job_beat(params, job, counts))
     weight_tiles = _weight_tiles(params, counts, weights)
-    for tile, row in zip(job.tiles, slices, strict=True):
+    for (tile, rows), row in zip(job.spans(), slices, strict=True):
         beats["tiles"].append(pack(layouts.tile(params), tokens=tile.tokens))
         for n, k in weight_tiles:  # every m-tile takes all weights again
             beats["vectors"] += _slice_beats(params, row[k].vectors)
@@ -159,6 +177,8 @@ def _inputs(params: Parameters, job: Job, slices: Sequence[Sequence[Slice]], wei
             if not job.dense:
                 beats["maps"] += _map_beats(params, row[k].index_map, junk)
         beats["positions"] += _position_beats(params, tile) * counts.vectors
+        if preloads is not None:
+            beats["preloads"] += _preload_beats(params, counts, tile, preloads[rows], junk)
     if scales is not None:
         beats["scales"] = _scale_beats(params, counts, scales, junk) * counts.tiles
     return beats
@@ -188,19 +208,19 @@ def _error(job: Job, slices: Sequence[Sequence[Slice]]) -> int:
 
 
 def program(params: Parameters, job: Job, slices: Sequence[Sequence[Slice]], weights: Bits, seed: int = 0,
-            scales: Scales | None = None) -> Program:
+            scales: Scales | None = None, preloads: Bits32 | None = None) -> Program:
     """All beats of a job and what must come of it.
 
     Parameters
     ----------
-    params, job, slices, weights, scales : as for `golden.core.run_layer`.
+    params, job, slices, weights, scales, preloads : as for `golden.core.run_layer`.
     seed : of what is in lanes that the machine ignores.
     """
-    result = run_layer(params, job, slices, weights, scales)
+    result = run_layer(params, job, slices, weights, scales, preloads)
     counts = expected_counts(params, job, slices)
     # `vectors_in` is not foretold: the input buffer takes the next job's vectors before this job has ended.
     status = {"error": _error(job, slices), "array_busy": counts.ideal_cycles, "vectors_out": output_counts(result)}
-    inputs = _inputs(params, job, slices, weights, scales, random.Random(seed))
+    inputs = _inputs(params, job, slices, weights, scales, preloads, random.Random(seed))
     made = Program(params, job, inputs, _outputs(params, result), status, counts, result)
     for stream in made.inputs:
         if len(made.inputs[stream]) != getattr(counts, stream):
@@ -226,7 +246,7 @@ def rejected(params: Parameters, job: Job, change: Callable[[dict[str, int]], di
     beats["job"].append(pack(layout, **(change(fields) if change else fields)))
     if tokens is not None:
         beats["tiles"].append(pack(layouts.tile(params), tokens=tokens))
-    none = Expected(job=1, tiles=len(beats["tiles"]), vectors=0, maps=0, weights=0, positions=0, scales=0, summary=0,
-                    out_maps=0, status=1, passes=0, ideal_cycles=0)
+    none = Expected(job=1, tiles=len(beats["tiles"]), vectors=0, maps=0, weights=0, positions=0, preloads=0, scales=0,
+                    summary=0, out_maps=0, status=1, passes=0, ideal_cycles=0)
     status = {"error": layouts.ERRORS["JOB" if tokens is None else "TILE"], "array_busy": 0, "vectors_out": 0}
     return Program(params, job, beats, {"outputs": [], "out_maps": [], "summary": []}, status, none)

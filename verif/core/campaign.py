@@ -35,11 +35,12 @@ STALLS = (Stall(0.3), Stall(0.05, burst=20), Stall(0.6, burst=2), Stall(0.2, laz
 KINDS = ("gather", "one", "full", "mixed")
 
 EVENTS = (
-    "dense job", "concentrated job", "partial tile", "full tile", "text tile", "p = 0",
-    "first slice empty", "last slice empty", "every slice empty", "p = 1", "p = m_t > 1", "match", "chain",
+    "dense job", "concentrated job", "preloaded job", "partial tile", "full tile", "text tile", "p = 0",
+    "first slice empty", "last slice empty", "every slice empty", "every slice empty, preloaded", "p = 1",
+    "p = m_t > 1", "match", "chain",
     "all-zero vector", "K not a multiple of V", "N not a multiple of C", "N not a multiple of V", "rows skipped",
     "columns skipped", "several slices", "stall_input", "stall_psum", "stall_weights", "stall_chain", "stall_output",
-    "empty_slices", "scatter_conflicts", "scatter_chases", "scatter_hazards",
+    "empty_slices", "scatter_conflicts", "scatter_chases", "scatter_hazards", "stall_preload",
     *(f"stall on {name}" for name in (*INPUTS, *OUTPUTS)))
 """What has to happen at least once in a campaign of 10 or more."""
 
@@ -67,7 +68,8 @@ def _jobs(params: Parameters, seed: int, number: int) -> list[list[CoreJob]]:
     rng = np.random.default_rng((seed, number))
     draw = functools.partial(random_core_job, rng, params, tokens=min(2 * params.m_tile, 40), slices=3, vectors=2)
     first = [draw(dense=False, kind=kind) for kind in KINDS]
-    second = [draw(dense=True), draw(dense=False), hurried_job(rng, params), hollow_job(rng, params), draw()]
+    second = [draw(dense=True), draw(dense=False), hurried_job(rng, params), hollow_job(rng, params),
+              hollow_job(rng, params, preload=True), draw()]
     return [first, second]
 
 
@@ -78,8 +80,8 @@ def run_one(params: Parameters, seed: int, number: int, count: int, cache_dir: P
     replay = f"python -m focus_rtl.verif.core.campaign {count} --seed {seed} --only {number}"
     try:
         batches = _jobs(params, seed, number)
-        programs = [[program(params, each.job, each.slices, each.weights, seed, each.scales) for each in batch]
-                    for batch in batches]
+        programs = [[program(params, each.job, each.slices, each.weights, seed, each.scales, each.preloads)
+                     for each in batch] for batch in batches]
         run = run_programs(params, programs, seed=seed, stall=[ALWAYS, STALLS[number % len(STALLS)]], replay=replay,
                            timeout=timeout, cache_dir=cache_dir, quick=True, compilers=1)
     except (AssertionError, RuntimeError, ValueError, OSError) as error:

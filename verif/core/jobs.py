@@ -13,7 +13,7 @@ from focus_rtl.golden.job import ALL_CANDIDATES, Grid, Job, Tile, field_limit, t
 from focus_rtl.golden.params import Parameters
 from focus_rtl.verif.bench.program import Program
 from focus_rtl.verif.core.run import CoreJob
-from focus_rtl.verif.golden.cases import rough_vectors, scales_like, weights_like
+from focus_rtl.verif.golden.cases import preloads_like, rough_vectors, scales_like, weights_like
 
 __all__ = ["core_job", "events_of", "hollow_job", "hurried_job", "random_core_job", "random_grid", "random_slice",
            "random_tiles"]
@@ -74,7 +74,8 @@ def core_job(rng: Generator, params: Parameters, job: Job, kind: str = "gather")
         slices = [_cut([random_slice(rng, tile.tokens, v, str(rng.choice(kinds)), params.dtype)
                         for _ in range(math.ceil(job.k / v))], job, v) for tile in job.tiles]
     scales = scales_like(rng, job.n) if params.dtype == "int8" else None
-    return CoreJob(job, slices, weights_like(rng, job.k, job.n, params.dtype), scales)
+    preloads = preloads_like(rng, job.tokens, job.n, params.dtype) if job.preload else None
+    return CoreJob(job, slices, weights_like(rng, job.k, job.n, params.dtype), scales, preloads)
 
 
 def _length(rng: Generator, step: int, most: int) -> int:
@@ -88,10 +89,10 @@ def _length(rng: Generator, step: int, most: int) -> int:
 
 
 def random_core_job(rng: Generator, params: Parameters, tokens: int = 40, slices: int = 3, vectors: int = 3,
-                    dense: bool | None = None, kind: str | None = None) -> CoreJob:
+                    dense: bool | None = None, kind: str | None = None, preload: bool | None = None) -> CoreJob:
     """A job of about `tokens` tokens, at most `slices` k-slices and `vectors` output vectors.
 
-    dense : or else one job in six.  kind : of the data, see `core_job`; or else any.
+    dense : or else one job in six.  kind : of the data, see `core_job`; or else any.  preload : or else one in three.
     """
     v = params.vector
     k = _length(rng, v, min(params.k_max, slices * v))
@@ -102,7 +103,7 @@ def random_core_job(rng: Generator, params: Parameters, tokens: int = 40, slices
     if dense is None:
         dense = bool(rng.random() < 1 / 6)
     job = Job(k, n, random_tiles(rng, params, grid), grid.height, grid.width, threshold, mask, dense,
-              params.dtype, params.block)
+              params.dtype, params.block, bool(rng.random() < 1 / 3) if preload is None else preload)
     return core_job(rng, params, job, kind or str(rng.choice(("gather", "mixed", "gather", "runs"))))
 
 
@@ -114,15 +115,22 @@ def hurried_job(rng: Generator, params: Parameters) -> CoreJob:
                     "one")
 
 
-def hollow_job(rng: Generator, params: Parameters) -> CoreJob:
-    """A tile for each way in which some of three slices, the others of any kind, are empty; two output vectors."""
+def hollow_job(rng: Generator, params: Parameters, preload: bool = False) -> CoreJob:
+    """A tile for each way in which some of three slices, the others of any kind, are empty; two output vectors.
+
+    preload : the tile without any vector, the last, starts with a -0, which has to leave as one.
+    """
     v, ways = params.vector, [[k for k in range(3) if way >> k & 1] for way in range(1, 8)]
-    tiles = [Tile(np.zeros((int(rng.integers(1, params.m_tile + 1)), 4), np.int32)) for _ in ways]
-    job = Job(3 * v, min(v + 1, params.n_max), tiles, 1, 1, 0.5, dtype=params.dtype, block=params.block)
+    most = min(params.m_tile, params.tokens_max // len(ways))
+    tiles = [Tile(np.zeros((int(rng.integers(1, most + 1)), 4), np.int32)) for _ in ways]
+    job = Job(3 * v, min(v + 1, params.n_max), tiles, 1, 1, 0.5, dtype=params.dtype, block=params.block,
+              preload=preload)
     made = core_job(rng, params, job, "any")
+    if made.preloads is not None and params.dtype != "int8":
+        made.preloads[-tiles[-1].tokens, 0] = 1 << 31
     slices = [[random_slice(rng, tile.tokens, v, "none", params.dtype) if k in empty else part
                for k, part in enumerate(row)] for tile, row, empty in zip(tiles, made.slices, ways, strict=True)]
-    return CoreJob(job, slices, made.weights, made.scales)
+    return CoreJob(job, slices, made.weights, made.scales, made.preloads)
 
 
 def events_of(params: Parameters, programs: Sequence[Program], jobs: Sequence[CoreJob]) -> Counter[str]:
@@ -133,6 +141,7 @@ def events_of(params: Parameters, programs: Sequence[Program], jobs: Sequence[Co
         slices = [part for row in each.slices for part in row]
         sizes = [tile.tokens for tile in job.tiles for _ in range(counts.slices)]
         events["dense job" if job.dense else "concentrated job"] += 1
+        events["preloaded job"] += job.preload
         events["partial tile"] += sum(tile.tokens < params.m_tile for tile in job.tiles)
         events["full tile"] += sum(tile.tokens == params.m_tile for tile in job.tiles)
         events["text tile"] += sum(not tile.image.any() for tile in job.tiles)
@@ -141,6 +150,7 @@ def events_of(params: Parameters, programs: Sequence[Program], jobs: Sequence[Co
         events["first slice empty"] += sum(row[0] and not all(row) for row in empty)
         events["last slice empty"] += sum(row[-1] and not all(row) for row in empty)
         events["every slice empty"] += sum(map(all, empty))
+        events["every slice empty, preloaded"] += sum(map(all, empty)) * job.preload
         events["p = 1"] += sum(part.p == 1 for part in slices)
         events["p = m_t > 1"] += sum(part.p == size > 1 for part, size in zip(slices, sizes, strict=True))
         events["K not a multiple of V"] += job.k % params.vector > 0

@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from focus_rtl.gen.emit import EmittedDesign, verilog_of
 from focus_rtl.golden.core import Slice
 from focus_rtl.golden.job import Job
@@ -42,6 +45,7 @@ class CoreJob:
     slices: Sequence[Sequence[Slice]]
     weights: Bits
     scales: Scales | None = None
+    preloads: NDArray[np.uint32] | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ def _design(params: Parameters, prefix: str) -> EmittedDesign:
 
 def run_core_jobs(params: Parameters, jobs: Sequence[CoreJob], *, seed: int, **options: Any) -> CoreRun:
     """Run jobs back to back on one core; parameters, result and errors as for `run_programs`."""
-    programs = [program(params, each.job, each.slices, each.weights, seed + number, each.scales)
+    programs = [program(params, each.job, each.slices, each.weights, seed + number, each.scales, each.preloads)
                 for number, each in enumerate(jobs)]
     return run_programs(params, [programs], seed=seed, **options)
 

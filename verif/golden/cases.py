@@ -11,7 +11,7 @@ from focus_rtl.golden.job import ALL_CANDIDATES, Grid, Job, Tile, tiles_of
 from focus_rtl.golden.numeric.dtypes import Bits, numbers, quantise
 from focus_rtl.golden.params import Parameters
 
-__all__ = ["make_params", "random_job", "random_tile", "rough_vectors", "scales_like", "smooth_video",
+__all__ = ["make_params", "preloads_like", "random_job", "random_tile", "rough_vectors", "scales_like", "smooth_video",
            "weights_like"]
 
 Generator = np.random.Generator
@@ -142,6 +142,25 @@ def scales_like(rng: Generator, n: int) -> NDArray[np.float32]:
     extreme = rng.choice((1e-45, 1e-38, 3e37, 3.4e38), n)
     kind = rng.random(n)
     return np.where(kind < 0.45, powers, np.where(kind < 0.9, common, extreme)).astype(np.float32)
+
+
+ACCUMULATORS = {
+    "float": np.array((0x80000000, 0, 0x7F800000, 0xFF800000, 0x7FC00000, 0xFFC12345, 0x7F800001, 1, 0x807FFFFF,
+                       0x7F7FFFFF), np.uint32),
+    "int8": np.array((0, 0xFFFFFFFF, 0x7FFFFFFF, 0x80000000), np.uint32)}
+"""Uncommon accumulators: zeros, infinities, NaN with payloads, subnormals, the largest; int32 at its ends."""
+
+
+def preloads_like(rng: Generator, tokens: int, n: int, dtype: str) -> NDArray[np.uint32]:
+    """(tokens, n) uint32: accumulators such as a layer leaves, one in ten out of the ordinary."""
+    if dtype == "int8":
+        plain = rng.integers(-(1 << 31), 1 << 31, (tokens, n)) >> rng.integers(0, 30, (tokens, n))
+        bits = plain.astype(np.int32).view(np.uint32)
+    else:
+        plain = rng.integers(-8, 9, (tokens, n)) * rng.choice((0.25, 1.0, 0.1), (tokens, 1))
+        bits = plain.astype(np.float32).view(np.uint32)
+    special = ACCUMULATORS["int8" if dtype == "int8" else "float"]
+    return np.where(rng.random((tokens, n)) < 0.1, rng.choice(special, (tokens, n)), bits)
 
 
 def smooth_video(rng: Generator, grid: Grid, k: int, likeness: float = 0.93, dtype: str = "fp16") -> Bits:

@@ -3,11 +3,14 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from focus_rtl.golden.array.systolic import psums
 from focus_rtl.golden.core import (
     Slice,
     concentrate,
@@ -21,8 +24,10 @@ from focus_rtl.golden.core import (
 from focus_rtl.golden.job import Grid, Job, tiles_of
 from focus_rtl.golden.numeric.dtypes import DTYPES, quantise
 from focus_rtl.golden.sic.gather import Gathered
+from focus_rtl.golden.sic.scatter import scatter
 from focus_rtl.verif.golden.cases import (
     make_params,
+    preloads_like,
     random_job,
     rough_vectors,
     scales_like,
@@ -40,7 +45,8 @@ def _plain(slices: list[list[Slice]]) -> list[list[tuple[list[list[int]], list[i
 
 
 WANTED = {"dense", "empty slice", "partial tile", "k padded", "n padded", "rows skipped", "columns skipped", "match",
-          "at threshold", "tie", "chain", "text", "outside", "key zero", "unsound neighbour first"}
+          "at threshold", "tie", "chain", "text", "outside", "key zero", "unsound neighbour first", "preloaded",
+          "preloaded, no vectors"}
 FLOATING = WANTED | {"overflow", "nan", "subnormal", "key nan"}
 WANTED_OF = {"fp16": FLOATING, "bf16": FLOATING, "int8": WANTED | {"at 127", "at -128", "other outputs"}}
 
@@ -55,6 +61,13 @@ def _outputs(result: list[list[Gathered]], dtype: str) -> dict[str, int]:
     size = out & 0x7FFF
     return {"overflow": int((size == infinity).sum()), "nan": int((out == nan).sum()),
             "subnormal": int(((size > 0) & (size < least)).sum())}
+
+
+def _accumulators(bits: NDArray[np.uint32], dtype: str) -> list[list[float]]:
+    """The numbers that accumulators are, for the brute force."""
+    if dtype == "int8":
+        return bits.view(np.int32).tolist()
+    return [[brute.single(word) for word in row] for row in bits.tolist()]
 
 
 def _compare(got: list[list[Gathered]], want: list[list[brute.Concentrated]]) -> int:
@@ -78,21 +91,24 @@ def test_random_layers_agree_with_the_brute_force(dtype: str) -> None:
         rows, cols, v = SHAPES[seed % len(SHAPES)]
         params = make_params(dtype=dtype, rows=rows, cols=cols, vector=v)
         k, n = int(rng.integers(1, 3 * v)), int(rng.integers(1, 2 * v + 2))
-        job = random_job(rng, params, k, n)
+        job = replace(random_job(rng, params, k, n), preload=bool(rng.random() < 0.4))
         slices = next_slices(concentrate(rough_vectors(rng, job.tokens, k, dtype), job, params))
+        preloads = preloads_like(rng, job.tokens, n, dtype) if job.preload else None
         slices = [[Slice(part.vectors[:0], part.index_map) if rng.random() < 0.1 else part for part in row]
                   for row in slices]
         weights = weights_like(rng, k, n, dtype)
         scales = scales_like(rng, n) if dtype == "int8" else None
-        got = run_layer(params, job, slices, weights, scales)
-        want = brute.layer(params, job, _plain(slices), weights.tolist(), scales if scales is None else scales.tolist())
+        got = run_layer(params, job, slices, weights, scales, preloads)
+        want = brute.layer(params, job, _plain(slices), weights.tolist(), scales if scales is None else scales.tolist(),
+                           preloads if preloads is None else _accumulators(preloads, dtype))
         print(f"seed {1000 + seed}")
         words += _compare(got, want)
         events += sum((twin.events for row in want for twin in row), Counter())
         counts = job.counts(params)
         expected += output_counts(got) * v + job.tokens * counts.vectors
         events.update(_outputs(got, dtype) | {
-            "empty slice": sum(not part.p for row in slices for part in row),
+            "empty slice": sum(not part.p for row in slices for part in row), "preloaded": int(job.preload),
+            "preloaded, no vectors": job.preload * sum(not any(part.p for part in row) for row in slices),
             "dense": int(job.dense), "partial tile": sum(tile.tokens % params.m_tile > 0 for tile in job.tiles),
             "k padded": int(k % v > 0), "n padded": int(n % v > 0),
             "rows skipped": int(counts.last_rows < params.row_passes),
@@ -117,6 +133,55 @@ def test_the_array_does_not_change_a_bit(dtype: str) -> None:
         for row, twin in zip(results[0], other, strict=True):
             for part, same in zip(row, twin, strict=True):
                 assert np.array_equal(part.unique, same.unique) and np.array_equal(part.index_map, same.index_map)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_layer_in_two_jobs_is_the_layer(dtype: str) -> None:
+    """The accumulators of the first slices, preloaded for the rest: the same bits as in one go."""
+    rng = np.random.default_rng(8)
+    params = make_params(dtype=dtype)
+    job = Job(24, 9, tiles_of(Grid(2, 4, 3), 16), 4, 3, 0.9, dtype=dtype)
+    slices = next_slices(concentrate(rough_vectors(rng, 24, 24, dtype), job, params))
+    weights = weights_like(rng, 24, 9, dtype)
+    scales = scales_like(rng, 9) if dtype == "int8" else None
+    acc = np.zeros((24, 9), np.uint32)
+    for (_, rows), row in zip(job.spans(), slices, strict=True):
+        for k, part in enumerate(row[:2]):
+            acc[rows] = scatter(acc[rows], psums(part.vectors, weights[4 * k:4 * k + 4], dtype), part.index_map, dtype)
+    assert acc.any()
+    rest = replace(job, k=16, preload=True)
+    whole = run_layer(params, job, slices, weights, scales)
+    parts = run_layer(params, rest, [row[2:] for row in slices], weights[8:], scales, acc)
+    for row, twin in zip(whole, parts, strict=True):
+        for part, same in zip(row, twin, strict=True):
+            assert np.array_equal(part.unique, same.unique) and np.array_equal(part.index_map, same.index_map)
+    counts = expected_counts(params, rest, [row[2:] for row in slices])
+    assert counts.preloads == 24 * 5 and expected_counts(params, job, slices).preloads == 0  # 9 columns, 2 at a time
+    lanes = make_params(dtype=dtype, scatter_lanes=4)
+    assert expected_counts(lanes, rest, [row[2:] for row in slices]).preloads == (4 + 2) * 5  # tiles of 16 and 8 tokens
+
+
+def test_preloads_are_checked() -> None:
+    params = make_params()
+    job = Job(4, 5, tiles_of(Grid(1, 1, 3), 16), 1, 3, 1.0, preload=True)
+    slices = dense_slices(np.zeros((3, 4), np.uint16), job, 4)
+    good = np.zeros((3, 5), np.uint32)
+    for bad, one, kind, message in (
+            (good[:2], job, ValueError, r"preloads of shape \(2, 5\): must be \(3, 5\)"),
+            (good.view(np.float32), job, TypeError, "preloads of dtype float32: must be uint32"),
+            (None, job, ValueError, "preloads: must be given if and only if the job says preload, which is True"),
+            (good, replace(job, preload=False), ValueError, "which is False")):
+        with pytest.raises(kind, match=message):
+            run_layer(params, one, slices, np.zeros((4, 5), np.uint16), None, bad)
+
+
+def test_an_untouched_preload_keeps_its_bits() -> None:
+    params = make_params()
+    job = Job(4, 4, tiles_of(Grid(1, 1, 1), 16), 1, 1, 1.0, preload=True)
+    empty = [[Slice(np.zeros((0, 4), np.uint16), np.zeros(1, np.int32))]]
+    start = np.array([[0x80000000, 0x3F800000, 0xFF812345, 0x477FF000]], np.uint32)  # -0, 1, a NaN, beyond fp16
+    row = run_layer(params, job, empty, np.zeros((4, 4), np.uint16), None, start)[0]
+    assert row[0].unique.tolist() == [[0x8000, 0x3C00, 0x7E00, 0x7C00]]
 
 
 def test_padding_columns_are_plus_zero_whatever_the_vectors_hold() -> None:

@@ -118,6 +118,7 @@ def test_spans_cover_the_rows() -> None:
     ("block", (2, 2), TypeError, "must be a tuple of three whole numbers"),
     ("block", [2, 2, 2], TypeError, "must be a tuple of three whole numbers"),
     ("dense", 1, TypeError, "dense = 1: must be True or False"),
+    ("preload", 0, TypeError, "preload = 0: must be True or False"),
     ("dtype", "fp8", ValueError, "dtype = 'fp8': must be one of 'fp16', 'bf16', 'int8'"),
     ("tiles", (), ValueError, "must hold at least one tile"),
     ("tiles", (np.zeros((3, 4), int),), TypeError, "must hold Tile objects"),

@@ -328,15 +328,19 @@ def gather(vectors: Matrix, places: Sequence[Place], job: Job, representative: s
 
 
 def layer(params: Parameters, job: Job, slices: Sequence[Sequence[tuple[Matrix, Sequence[int]]]],
-          weights: Matrix, scales: Sequence[float] | None = None) -> list[list[Concentrated]]:
-    """A whole layer; slices[t][k] is (vectors, map), weights K rows of N, scales N.  Returns result[t][n]."""
+          weights: Matrix, scales: Sequence[float] | None = None,
+          preloads: Sequence[Sequence[float]] | None = None) -> list[list[Concentrated]]:
+    """A whole layer; slices[t][k] is (vectors, map), weights K rows of N, scales N, preloads M rows of N numbers.
+
+    Returns result[t][n].
+    """
     v, dtype = params.vector, job.dtype
-    result = []
+    result, before = [], 0
     for tile, row in zip(job.tiles, slices, strict=True):
         places = [tuple(place) for place in tile.positions.tolist()]
         outputs = [[0] * (-(-job.n // v) * v) for _ in places]
         for column in range(job.n):
-            acc = [0.0] * len(places)
+            acc = [0.0 if preloads is None else preloads[before + token][column] for token in range(len(places))]
             for k, (vectors, index_map) in enumerate(row):
                 part = [line[column] for line in weights[k * v:(k + 1) * v]]
                 part += [0] * (v - len(part))
@@ -346,6 +350,7 @@ def layer(params: Parameters, job: Job, slices: Sequence[Sequence[tuple[Matrix, 
                     acc[token] = total(acc[token], sums[index] if index < len(sums) else sums[0], dtype)
             for token, value in enumerate(acc):
                 outputs[token][column] = leave(value, dtype, None if scales is None else scales[column])
+        before += len(places)
         result.append([gather([line[n:n + v] for line in outputs], places, job, params.representative)
                        for n in range(0, len(outputs[0]), v)])
     return result

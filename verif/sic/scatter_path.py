@@ -14,7 +14,7 @@ from focus_rtl.hdl.unit import Unit, place
 
 __all__ = ["EVENTS", "ScatterPath"]
 
-EVENTS = ("conflicts", "chases", "hazards", "wait_tile", "bad_index")
+EVENTS = ("conflicts", "chases", "hazards", "preload_waits", "wait_tile", "bad_index")
 
 
 class ScatterPath(Unit):
@@ -22,9 +22,9 @@ class ScatterPath(Unit):
 
     Members
     -------
-    tiles, maps, slices : as `MapBuffer`.  orders, psums : as `Scatter`.
+    tiles, maps, slices : as `MapBuffer`.  orders, psums, preloads : as `Scatter`.
     out_orders, vectors : as `orders` and `vectors` of `OutputBuffer`.
-    EVENTS : Out, as `Scatter`.
+    map_release : Out(1), the last word of a map was read for the last time.  EVENTS : Out, as `Scatter`.
     """
 
     def __init__(self, p: Parameters) -> None:
@@ -34,8 +34,10 @@ class ScatterPath(Unit):
             "tiles": In(stream.Signature(layouts.tile_order(p))), "maps": In(stream.Signature(layouts.maps(p))),
             "slices": In(stream.Signature(1)), "orders": In(stream.Signature(layouts.scatter_order(p))),
             "psums": In(stream.Signature(layouts.psum_beat(p), always_ready=True)),
+            "preloads": In(stream.Signature(layouts.preloads(p))),
             "out_orders": In(stream.Signature(layouts.output_order(p))),
             "vectors": Out(stream.Signature(layouts.accumulators(p))),
+            "map_release": Out(1),
             **{event: Out(getattr(self.scatter, event).shape()) for event in EVENTS},
         }, p=p)
 
@@ -49,11 +51,13 @@ class ScatterPath(Unit):
         connect(m, flipped(self.slices), maps.slices)
         connect(m, flipped(self.orders), scatter.orders)
         connect(m, flipped(self.psums), scatter.psums)
+        connect(m, flipped(self.preloads), scatter.preloads)
         connect(m, flipped(self.out_orders), output.orders)
         connect(m, output.tile, scatter.tile)
         connect(m, output.vectors, flipped(self.vectors))
         m.d.comb += [
             scatter.map_full.eq(maps.full), maps.release.eq(scatter.map_release),
+            self.map_release.eq(scatter.map_release),
             maps.r_en.eq(scatter.r_en), maps.r_word.eq(scatter.r_word), scatter.r_data.eq(maps.r_data),
             output.en.eq(scatter.out_en), output.done.eq(scatter.out_done),
             Value.cast(output.addr).eq(Value.cast(scatter.out_addr)),
