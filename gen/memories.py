@@ -12,7 +12,7 @@ from typing import Any
 
 from focus_rtl.gen.emit import EmittedDesign
 
-__all__ = ["MemoryRow", "bytes_written_out", "instance_counts", "memory_rows", "total_bits"]
+__all__ = ["MemoryRow", "block_modules", "bytes_written_out", "instance_counts", "memory_rows", "total_bits"]
 
 _MODULE = re.compile(r"^module (\S+?)\(.*?^endmodule$", re.MULTILINE | re.DOTALL)
 _INSTANCE = re.compile(r"^  (\S+) \\?(\S+) +\($", re.MULTILINE)
@@ -55,6 +55,11 @@ def memory_rows(design: EmittedDesign) -> list[MemoryRow]:
         shapes = Counter(_memories_below(module, bodies, design.macros))
         rows += [MemoryRow(name, count, words, bits) for (words, bits), count in sorted(shapes.items(), reverse=True)]
     return rows
+
+
+def block_modules(design: EmittedDesign) -> dict[str, str]:
+    """Block of the top -> the module that it is an instance of."""
+    return {name: module for module, name in _bodies(design)[design.top].instances}
 
 
 def total_bits(rows: list[MemoryRow]) -> int:

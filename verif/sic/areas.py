@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Area of units and of the whole core, module by module: transistors through ABC, ECP5 cells, and Fmax.
+
+The hierarchy stays: each distinct module is synthesised once and counted as often as it is placed, so the largest core
+takes a minute.  Nothing is optimised across a module's border; that is the same for all that are compared here.
+"""
+
+import hashlib
+import json
+import tempfile
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from focus_rtl.gen.emit import EmittedDesign, verilog_of
+from focus_rtl.gen.fpga import nextpnr_ecp5, run_tool, yosys
+from focus_rtl.gen.lint import black_boxes
+from focus_rtl.gen.memories import block_modules, memory_rows, total_bits
+from focus_rtl.golden.params import Parameters
+from focus_rtl.hdl.core import Core
+from focus_rtl.hdl.sic.gather import Gather
+from focus_rtl.hdl.sic.layouter import Layouter
+from focus_rtl.hdl.sic.matcher import Matcher
+from focus_rtl.hdl.sic.psum_store import PsumStore
+from focus_rtl.hdl.sic.scatter import Scatter
+from focus_rtl.hdl.sic.scatter_lane import ScatterLane
+from focus_rtl.hdl.unit import Unit
+
+__all__ = ["BITS_PER_PE", "ROUTED", "UNITS", "Area", "Share", "area_of", "share_of", "transistors"]
+
+UNITS: dict[str, type[Unit]] = {"layouter": Layouter, "matcher": Matcher, "gather": Gather, "scatter": Scatter}
+"""Units of the concentrator by name; each takes the `Parameters`."""
+
+FOCUS = ("gather", "map_buffer", "scatter")
+DENSE = ("array", "input_buffer", "weight_fifo", "output_buffer", "output_stage")
+"""Blocks of the core that concentration adds, and those it adds them to; control and its orders are in neither."""
+
+BITS_PER_PE = 6540
+"""Bits of SRAM that take the area of an fp16 PE, as the budget has it."""
+
+ROUTED = 25_000
+"""LUTs up to which a unit is placed and routed: beyond, that takes longer than anything else here."""
+
+DEVICE = ("--85k", "--package", "CABGA756", "--speed", "6", "--out-of-context", "--freq", "100", "--timing-allow-fail")
+
+GATES = {"$_NOT_": 2, "$_NAND_": 4, "$_NOR_": 4, "$_AOI3_": 6, "$_OAI3_": 6, "$_AOI4_": 8, "$_OAI4_": 8, "$_DFF_P_": 16}
+"""Transistors of the cells that `abc -g cmos4` and `dfflegalize` leave, as Yosys counts them."""
+
+LUTS = {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 6}
+"""LUTs that a cell of ECP5 takes; a distributed memory of 16 x 4 takes three slices' worth with its write port."""
+
+
+@dataclass(frozen=True)
+class Area:
+    """A unit out of context.
+
+    transistors : of its logic, in static CMOS, memories left out.  bits : of its memories.
+    lut, ff, dsp, ram : on ECP5, memories inferred.  fmax_mhz : between registers, one seed; None beyond `ROUTED` LUTs.
+    """
+
+    transistors: int
+    bits: int
+    lut: int
+    ff: int
+    dsp: int
+    ram: int
+    fmax_mhz: float | None
+
+
+@dataclass(frozen=True)
+class Share:
+    """What concentration adds to a core, in transistors of logic.
+
+    focus : gather, map buffer, and scatter but for its first lane, by block.  dense : the first lane, array, buffers.
+    pe : one PE.  dense_bits : of the buffers and accumulators.  psum_bits : of the psum store, which a machine without
+    scatter may do without.  focus_bits : of gather and map buffer.
+    """
+
+    focus: dict[str, int]
+    dense: dict[str, int]
+    pe: int
+    dense_bits: int
+    psum_bits: int
+    focus_bits: int
+
+    def _memory(self, bits: int) -> float:
+        return bits * self.pe / BITS_PER_PE
+
+    def ratio(self, psums: bool = True, memories: bool = False) -> float:
+        """Focus over array, accumulator and buffers.
+
+        psums : the psum store is one of the buffers.  memories : those of Focus count as well.
+        """
+        base = sum(self.dense.values()) + self._memory(self.dense_bits + (self.psum_bits if psums else 0))
+        extra = self._memory(self.focus_bits) if memories else 0
+        return (sum(self.focus.values()) + extra) / base
+
+
+def _cells(design: EmittedDesign, script: str, folder: Path) -> dict[str, Counter[str]]:
+    """Module -> cells of its own by type, after a Yosys script; instances of other modules are among them.
+
+    The statistics go through a file: ABC takes Yosys' standard output with it.
+    """
+    name = f"{hashlib.sha256(script.encode()).hexdigest()[:8]}"
+    source, found = folder / f"{name}.v", folder / f"{name}.json"
+    source.write_text(design.text + (black_boxes(design.macros) if design.macros else ""), encoding="utf-8")
+    boxes = f"blackbox {' '.join(design.macros)}; " if design.macros else ""
+    run_tool(yosys(), folder, "-q", "-p", f"read_verilog {source.name}; {boxes}{script.format(top=design.top)}; "
+             f"tee -q -o {found.name} stat -json -top {design.top}")
+    text = found.read_text(encoding="utf-8")
+    modules = json.loads(text[text.index("{"):])["modules"]
+    return {module.lstrip("\\"): Counter(entry["num_cells_by_type"]) for module, entry in modules.items()}
+
+
+def _total(cells: dict[str, Counter[str]], top: str, cost: dict[str, int], ignored: set[str]) -> int:
+    """Cost of all cells below a module.
+
+    Raises
+    ------
+    RuntimeError : a cell has no cost and is not ignored: the total would be too small.
+    """
+    total = 0
+    for kind, count in cells[top].items():
+        if kind in cells and kind not in ignored:
+            total += count * _total(cells, kind, cost, ignored)
+        elif kind in cost:
+            total += count * cost[kind]
+        elif kind not in ignored:
+            raise RuntimeError(f"{top}: {count} cells {kind}, whose area is not known")
+    return total
+
+
+def transistors(design: EmittedDesign) -> dict[str, int]:
+    """Module -> transistors of its logic and all below it; the design's memories are black boxes and count nothing.
+
+    Raises
+    ------
+    ToolMissing, RuntimeError : no Yosys, or it failed.
+    """
+    script = ("hierarchy -top {top}; synth -noabc -top {top}; dfflegalize -cell $_DFF_P_ 01; delete t:$scopeinfo; "
+              "opt_clean; abc -g cmos4; opt_clean")
+    with tempfile.TemporaryDirectory(prefix="focus-rtl-area-") as folder:
+        cells = _cells(design, script, Path(folder))
+    return {module: _total(cells, module, GATES, set(design.macros)) for module in cells if module not in design.macros}
+
+
+def _ecp5(design: EmittedDesign, folder: Path) -> dict[str, int]:
+    """LUTs, registers, multipliers and block memories of a design whose memories are inferred."""
+    cells = _cells(design, "synth_ecp5 -noflatten -noiopad -top {top} -json unit.json; delete t:$scopeinfo", folder)
+    kinds = {kind for module in cells.values() for kind in module} - cells.keys()
+    columns = {"lut": LUTS, "ff": {"TRELLIS_FF": 1}, "dsp": {"MULT18X18D": 1}, "ram": {"DP16KD": 1}}
+    return {name: _total(cells, design.top, cost, kinds - cost.keys()) for name, cost in columns.items()}
+
+
+def _fmax(folder: Path, seed: int) -> float:
+    run_tool(nextpnr_ecp5(), folder, *DEVICE, "--json", "unit.json", "--seed", str(seed), "--report", "report.json")
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    return round(next(clock["achieved"] for clock in report["fmax"].values()), 1)
+
+
+def area_of(unit: type[Unit], params: Parameters, seed: int = 1, routed: int = ROUTED) -> Area:
+    """Area and speed of a unit; `seed` of placement, `routed`: LUTs up to which it is placed at all."""
+    logic = verilog_of(unit(replace(params, memories="macros")))
+    design = verilog_of(unit(replace(params, memories="inferred")))
+    with tempfile.TemporaryDirectory(prefix="focus-rtl-area-") as name:
+        folder = Path(name)
+        cells = _ecp5(design, folder)
+        fmax = _fmax(folder, seed) if cells["lut"] <= routed else None
+    return Area(transistors(logic)[logic.top], _bits(logic), **cells, fmax_mhz=fmax)
+
+
+def _bits(design: EmittedDesign) -> int:
+    return total_bits(memory_rows(design))
+
+
+def share_of(params: Parameters) -> Share:
+    """Synthesise the whole core, and set what concentration adds against the machine without it."""
+    params = replace(params, memories="macros")
+    design = verilog_of(Core(params))
+    modules, area, bits = block_modules(design), transistors(design), Counter[str]()
+    for row in memory_rows(design):
+        bits[row.block] += row.total
+    lane = area[ScatterLane(params).module_name]
+    focus = {name: area[modules[name]] for name in FOCUS}
+    focus["scatter"] -= lane
+    dense = {name: area[modules[name]] for name in DENSE if name in modules}
+    psums = _bits(verilog_of(PsumStore(params)))
+    pe = area[_only(area, "pe_d")]
+    return Share(focus, {**dense, "lane": lane}, pe, bits["scatter"] - psums + sum(bits[name] for name in DENSE), psums,
+                 sum(bits[name] for name in FOCUS) - bits["scatter"])
+
+
+def _only(area: dict[str, int], start: str) -> str:
+    """The one module whose name starts so."""
+    (found,) = (name for name in area if name.startswith(start))
+    return found
