@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from focus_rtl.gen.functions import in_functions
+from focus_rtl.gen.registers import clocked
 from focus_rtl.hdl.unit import Unit, emitting, ports_of
 
 __all__ = ["EmissionError", "EmittedDesign", "PortInfo", "verilog_of"]
@@ -151,4 +152,4 @@ def _split(verilog: str) -> dict[str, str]:
     """
     verilog = re.sub(r"\\\$auto\$verilog_backend\S+ ", r"\\$start ", verilog)
     found = re.finditer(r"^(?:\(\*.*\*\)\n)*module (\S+?)\(.*?^endmodule\n", verilog, re.MULTILINE | re.DOTALL)
-    return {match.group(1): match.group(0) for match in found}
+    return {match.group(1): clocked(match.group(0)) for match in found}

@@ -28,8 +28,10 @@ _NAME = r"(?:\\\S+ |(?<![\w'$\\.])[A-Za-z_][\w$]*)"
 _PART = re.compile(rf"(?P<name>{_NAME})\s?(?:\[(?P<high>\d+)(?::(?P<low>\d+))?\])?")
 _DECLARED = re.compile(rf"(?:  \(\*.*\*\)\n)*  (input|output|wire|reg) (signed )?(?:\[(\d+):0\] )?({_NAME})(.*);\n")
 _ASSIGN = re.compile(r"  assign (.*?) = (.*);\n")
-_BLOCK = re.compile(r"  always @\* begin\n(?:    if \(\\\$start \) begin end\n)?(.*)  end\n", re.DOTALL)
+_BLOCK = re.compile(r"  always @\*(?: begin\n(?:    if \(\\\$start \) begin end\n)?(.*)  end\n|\n(    [^\n]*\n))",
+                    re.DOTALL)
 _CLOCKED = re.compile(r"  always @\((posedge [^)]*)\)\n    ([^;]*?) <= ([^;]*);\n")
+_KEPT = re.compile(r"  (?:always @\(posedge |(?:\(\*.*\*\)\n  )?[\w\\$.]+ [\w\\$.]+ *\($)", re.MULTILINE)
 _SET = re.compile(rf"^ +(\{{[^}}]*\}}|{_NAME}(?: ?\[[\d:]+\])?) = ", re.MULTILINE)
 _MOVED = re.compile(r"[\w\s\\$\[\]{},:'.]*")  # names, parts, constants and concatenations: no operator
 
@@ -105,7 +107,7 @@ def in_functions(module: str) -> str:
 
     Raises
     ------
-    FunctionError : a combinational loop, or a signal that is called as a function is to be.
+    FunctionError : a combinational loop, an unknown kind of item, or a signal that is called as a function is to be.
     """
     return _Module(module).rewritten()
 
@@ -174,9 +176,12 @@ class _Module:
             return _Item(text, self.spans(assign[2]), self.spans(assign[1]), f"    {assign[1]} = {assign[2]};\n",
                          _MOVED.fullmatch(assign[2]) is not None)
         if block:
-            given = list(dict.fromkeys(span for target in _SET.findall(block[1]) for span in self.spans(target)))
+            body = block[1] or block[2]
+            given = list(dict.fromkeys(span for target in _SET.findall(body) for span in self.spans(target)))
             names = {span.name for span in given}
-            return _Item(text, [span for span in self.spans(block[1]) if span.name not in names], given, block[1])
+            return _Item(text, [span for span in self.spans(body) if span.name not in names], given, body)
+        if not _KEPT.match(text):
+            raise FunctionError(f"{self.name}: neither logic, register nor instance: {text.strip()[:60]}")
         return _Item(text, self.spans(register[3] if register else text))
 
     def _groups(self) -> list[_Group]:
