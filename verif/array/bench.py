@@ -3,7 +3,7 @@
 
     python -m focus_rtl.verif.array.bench                             # every row; half an hour and more
     python -m focus_rtl.verif.array.bench "fp16 32" "int8 32"         # these rows
-    python -m focus_rtl.verif.array.bench --plot docs/array-speed.svg # only the picture of what is recorded
+    python -m focus_rtl.verif.array.bench --write                     # only the table of docs/array.md and the picture
 
 A row simulates seeded normal operands on all lanes in every cycle; the checksum of all psums must be the golden
 model's.  A row of `PLAIN` is measured a second time as Amaranth writes it by itself, one module per instance.
@@ -11,6 +11,7 @@ model's.  A row of `PLAIN` is measured a second time as Amaranth writes it by it
 
 import argparse
 import math
+import re
 import subprocess
 import sys
 import tempfile
@@ -24,15 +25,18 @@ from focus_rtl.gen.emit import EmittedDesign
 from focus_rtl.hdl.array.systolic import Systolic
 from focus_rtl.verif.array import driver, emission, full_rate
 from focus_rtl.verif.bench.toolchain import toolchain
-from focus_rtl.verif.records import ARRAY_SPEED, Record, design_of, put, read, stamp
+from focus_rtl.verif.records import ARRAY_SPEED, ROOT, Record, design_of, put, read, stamp
 
-__all__ = ["DTYPES", "PLAIN", "ROWS", "SIZES", "design", "exponent", "law", "main"]
+__all__ = ["DTYPES", "PLAIN", "ROWS", "SIZES", "design", "differences", "exponent", "law", "main", "plot", "render"]
+
+PAGE, PICTURE = ROOT / "docs" / "array.md", ROOT / "docs" / "array-speed.svg"
+MARK = re.compile(r"<!--table:speed-->\n(.*?)<!--/table-->", re.DOTALL)
 
 SIZES = (4, 8, 16, 32, 64)
 DTYPES = ("fp16", "int8")
 ROWS = tuple(f"{dtype} {size}" for dtype in DTYPES for size in SIZES)
-PLAIN = ("fp16 8", "fp16 16", "int8 8", "int8 16", "fp16 32")
-"""Rows with a plain emission beside them; larger ones take Verilator and the compiler too long."""
+PLAIN = ("fp16 8", "fp16 16", "int8 8")
+"""Rows with a plain emission beside them; larger ones take Verilator and the compiler very long."""
 
 SEED = 1
 RUNS = 5
@@ -42,11 +46,11 @@ WORK = 40_000_000
 LIMIT = 900
 """Seconds that a step of a plain build may take."""
 
-FIGURES: dict[str, tuple[str, Callable[[dict[str, Any]], float]]] = {
-    "generation, s": ("generate", lambda row: row["generation_seconds"]),
-    "Verilog, bytes": ("Verilog", lambda row: row["verilog_bytes"]),
-    "build, s": ("build", lambda row: row["build_seconds"]),
-    "CPU seconds per million cycles": ("simulate", lambda row: 1e6 / row["rate"]),
+FIGURES: dict[str, Callable[[Record], float]] = {
+    "generation, CPU s": lambda row: row["generation_seconds"],
+    "Verilog, bytes": lambda row: row["verilog_bytes"],
+    "build, CPU s": lambda row: row["build_seconds"],
+    "simulation, CPU s per million cycles": lambda row: 1e6 / row["rate"],
 }
 """What grows with the array: title and how to read it off a record."""
 
@@ -124,7 +128,7 @@ def plot(path: Path) -> None:
     rcParams["svg.hashsalt"] = "array"
     records = read(ARRAY_SPEED)
     figure = Figure(figsize=(9, 6.5), layout="constrained")
-    for axes, (title, (_, value)) in zip(figure.subplots(2, 2).flat, FIGURES.items(), strict=True):
+    for axes, (title, value) in zip(figure.subplots(2, 2).flat, FIGURES.items(), strict=True):
         for dtype, marker in zip(DTYPES, "os", strict=True):
             rows = [(size, value(records[f"{dtype} {size}"])) for size in SIZES if f"{dtype} {size}" in records]
             axes.loglog(*zip(*rows, strict=True) if rows else ((), ()), marker=marker, label=dtype)
@@ -136,15 +140,77 @@ def plot(path: Path) -> None:
     figure.savefig(path, metadata={"Date": None})
 
 
+def render() -> str:
+    """The records as tables and sentences, in Markdown."""
+    records = {name: record for name in ROWS if (record := read(ARRAY_SPEED).get(name))}
+    lines = _grid(("array", "-:generation, s", "-:MB", "-:Verilog, kB", "-:modules", "-:Verilator and compiler, s",
+                   "-:cycles per CPU second", "-:under cocotb"), [_row(name, row) for name, row in records.items()])
+    compared = [(name, row, row["plain"]) for name, row in records.items() if "rate" in row.get("plain", {})]
+    if compared:
+        lines += ["", "Beside one module per instance, as Amaranth writes it by itself, measured in the same run:", ""]
+        lines += _grid(("array", "-:generation, s", "-:MB", "-:Verilog, kB", "-:modules", "-:Verilator and compiler, s",
+                        "-:cycles per CPU second", "-:speed-up"), [
+            (*_row(name, row | plain_row | {"cocotb_rate": None})[:-1], f"{row['rate'] / plain_row['rate']:.2f}x")
+            for name, row, plain_row in compared])
+    lines += ["", "Growth with the side n of the array, fitted to the three largest:", "", *_laws(records)]
+    commits = sorted({record["commit"][:8] for record in records.values()})
+    tools = sorted({f"{name} {version}" for record in records.values() for name, version in record["tools"].items()})
+    return "\n".join([*lines, "", f"Recorded at {', '.join(commits)}, with {', '.join(tools)}.", ""])
+
+
+def _row(name: str, row: Record) -> tuple[str, ...]:
+    dtype, size = name.split()
+    under = f"{row['cocotb_rate']:,.0f}" if row.get("cocotb_rate") else "-"
+    return (f"{dtype}, {size} x {size}", f"{row['generation_seconds']:.1f}", f"{row['generation_megabytes']:.0f}",
+            f"{row['verilog_bytes'] / 1000:.0f}", f"{row['modules']:,}", f"{row['build_seconds']:.1f}",
+            f"{row['rate']:,.0f}", under)
+
+
+def _grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    rule = "".join("|---:" if title.startswith("-:") else "|---" for title in head) + "|"
+    cells = [[title.removeprefix("-:") for title in head], *rows]
+    lines = [f"| {' | '.join(row)} |" for row in cells]
+    return [lines[0], rule, *lines[1:]]
+
+
+def _laws(records: dict[str, Record]) -> list[str]:
+    lines = []
+    for dtype in DTYPES:
+        rows = {size: records[f"{dtype} {size}"] for size in SIZES if f"{dtype} {size}" in records}
+        if len(rows) < 3:
+            continue
+        powers = {title: exponent(list(rows), [value(row) for row in rows.values()])
+                  for title, value in FIGURES.items()}
+        lines += [f"- {dtype}: " + "; ".join(f"{title} n^{power:.2f}, {law(power)}" for title, power in powers.items())]
+    return lines
+
+
+def _filled(text: str) -> str:
+    return MARK.sub(lambda _: f"<!--table:speed-->\n{render()}<!--/table-->", text)
+
+
+def differences() -> list[str]:
+    """What the page shows other than the records say, and records of another design than today's."""
+    text = PAGE.read_text(encoding="utf-8")
+    found = [] if MARK.search(text) else [f"{PAGE.name} has no table of speed"]
+    if text != _filled(text):
+        found.append(f"{PAGE.name} differs from {ARRAY_SPEED.name}; cure: "
+                     "python -m focus_rtl.verif.array.bench --write")
+    today = {dtype: design(dtype) for dtype in DTYPES}
+    return found + [f"{ARRAY_SPEED.name}: {name}: its design has changed since; measure it again: {record['command']}"
+                    for name, record in read(ARRAY_SPEED).items() if record["design_sha256"] != today[name.split()[0]]]
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m focus_rtl.verif.array.bench", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of: {', '.join(ROWS)}")
-    parser.add_argument("--plot", type=Path, help="draw what is recorded, and measure nothing")
+    parser.add_argument("--write", action="store_true", help="measure nothing: render docs/array.md and the picture")
     told = parser.parse_args(argv)
-    if told.plot:
-        plot(told.plot)
+    if told.write:
+        PAGE.write_text(_filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+        plot(PICTURE)
         return 0
     unknown = set(told.rows) - set(ROWS)
     if unknown:

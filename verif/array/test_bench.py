@@ -68,6 +68,12 @@ def test_growth_is_named(power: float, name: str) -> None:
     assert bench.law(power).startswith(name)
 
 
+def test_the_page_shows_the_records() -> None:
+    text = bench.PAGE.read_text(encoding="utf-8")
+    shown = bench.MARK.search(text)
+    assert shown is not None and shown[1] == bench.render()
+
+
 def test_records_are_of_rows_that_exist(tmp_path: Path) -> None:
     assert set(read(ARRAY_SPEED)) <= set(bench.ROWS) and set(bench.PLAIN) <= set(bench.ROWS)
     bench.plot(tmp_path / "first.svg")
