@@ -5,13 +5,17 @@
 Yosys that is pinned with Amaranth write them out.  A system Yosys is not used: its bytes would differ.
 """
 
+import contextlib
+import gc
 import re
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from focus_rtl.gen.functions import in_functions
+from focus_rtl.gen.registers import clocked
 from focus_rtl.hdl.unit import Unit, emitting, ports_of
 
 __all__ = ["EmissionError", "EmittedDesign", "PortInfo", "verilog_of"]
@@ -76,7 +80,7 @@ def verilog_of(unit: Unit, prefix: str = "", name: str | None = None) -> Emitted
     EmissionError : Yosys failed.
     functions.FunctionError : logic of a unit that is to be in functions depends on itself.
     """
-    with emitting(prefix) as emission:
+    with _rare_collections(), emitting(prefix) as emission:
         top = emission.convert(unit, name)
     parts = [_drop_unread(_plain_names(text if module == top else _not_top(text)))
              for module, text in emission.modules.items()]
@@ -88,6 +92,17 @@ def verilog_of(unit: Unit, prefix: str = "", name: str | None = None) -> Emitted
     ports = clock + [PortInfo(port.name, len(port.value), port.inward) for port in ports_of(unit)]
     text = "\n".join(written[module] for module in order)
     return EmittedDesign(top, text, order, dict(sorted(emission.macros.items())), ports)
+
+
+@contextlib.contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Emission makes millions of objects that live until its end; to look for garbage among them costs a third."""
+    before = gc.get_threshold()
+    gc.set_threshold(100_000, 20, 20)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _not_top(rtlil: str) -> str:
@@ -137,4 +152,4 @@ def _split(verilog: str) -> dict[str, str]:
     """
     verilog = re.sub(r"\\\$auto\$verilog_backend\S+ ", r"\\$start ", verilog)
     found = re.finditer(r"^(?:\(\*.*\*\)\n)*module (\S+?)\(.*?^endmodule\n", verilog, re.MULTILINE | re.DOTALL)
-    return {match.group(1): match.group(0) for match in found}
+    return {match.group(1): clocked(match.group(0)) for match in found}

@@ -11,7 +11,7 @@ gives the values of all of them; they become one register, because Verilator wou
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -28,8 +28,10 @@ _NAME = r"(?:\\\S+ |(?<![\w'$\\.])[A-Za-z_][\w$]*)"
 _PART = re.compile(rf"(?P<name>{_NAME})\s?(?:\[(?P<high>\d+)(?::(?P<low>\d+))?\])?")
 _DECLARED = re.compile(rf"(?:  \(\*.*\*\)\n)*  (input|output|wire|reg) (signed )?(?:\[(\d+):0\] )?({_NAME})(.*);\n")
 _ASSIGN = re.compile(r"  assign (.*?) = (.*);\n")
-_BLOCK = re.compile(r"  always @\* begin\n(?:    if \(\\\$start \) begin end\n)?(.*)  end\n", re.DOTALL)
+_BLOCK = re.compile(r"  always @\*(?: begin\n(?:    if \(\\\$start \) begin end\n)?(.*)  end\n|\n(    [^\n]*\n))",
+                    re.DOTALL)
 _CLOCKED = re.compile(r"  always @\((posedge [^)]*)\)\n    ([^;]*?) <= ([^;]*);\n")
+_KEPT = re.compile(r"  (?:always @\(posedge |(?:\(\*.*\*\)\n  )?[\w\\$.]+ [\w\\$.]+ *\($)", re.MULTILINE)
 _SET = re.compile(rf"^ +(\{{[^}}]*\}}|{_NAME}(?: ?\[[\d:]+\])?) = ", re.MULTILINE)
 _MOVED = re.compile(r"[\w\s\\$\[\]{},:'.]*")  # names, parts, constants and concatenations: no operator
 
@@ -105,7 +107,7 @@ def in_functions(module: str) -> str:
 
     Raises
     ------
-    FunctionError : a combinational loop, or a signal that is called as a function is to be.
+    FunctionError : a combinational loop, an unknown kind of item, or a signal that is called as a function is to be.
     """
     return _Module(module).rewritten()
 
@@ -140,13 +142,16 @@ class _Module:
         replaced = {id(sink) for group in stages if group.edge for sink in group.sinks}
         kept = [item.text for item in self.items
                 if (not item.statement or id(item) in wiring) and id(item) not in replaced]
-        body = [function.call for function in functions] + kept
+        body = [function.call(functions) for function in functions] + kept
         used = self.ports | {span.name for text in body for span in self.spans(text)}
-        packed = {name for function in functions for name in function.packed}
-        wires = [_as_wire(piece) if found[4] in packed else piece
+        body += [f"  assign {_joined(function.packed)} = {function.word};\n"
+                 for function in functions if not used.isdisjoint(function.packed)]
+        used |= {span.name for text in body for span in self.spans(text)}
+        driven = {name for function in functions for name in function.driven}
+        wires = [_as_wire(piece) if found[4] in driven else piece
                  for piece, found in self.declared.items() if found[4] in used]
-        head = _PLACED.format(head=self.head, functions="".join(function.text for function in functions))
-        return "".join([head, *wires, *(function.declared for function in functions), *body, self.end])
+        head = _PLACED.format(head=self.head, functions="".join(function.text(functions) for function in functions))
+        return "".join([head, *wires, *(function.declaration for function in functions), *body, self.end])
 
     def spans(self, text: str) -> list[_Span]:
         """The bits of declared signals that a text names, each once."""
@@ -171,9 +176,12 @@ class _Module:
             return _Item(text, self.spans(assign[2]), self.spans(assign[1]), f"    {assign[1]} = {assign[2]};\n",
                          _MOVED.fullmatch(assign[2]) is not None)
         if block:
-            given = list(dict.fromkeys(span for target in _SET.findall(block[1]) for span in self.spans(target)))
+            body = block[1] or block[2]
+            given = list(dict.fromkeys(span for target in _SET.findall(body) for span in self.spans(target)))
             names = {span.name for span in given}
-            return _Item(text, [span for span in self.spans(block[1]) if span.name not in names], given, block[1])
+            return _Item(text, [span for span in self.spans(body) if span.name not in names], given, body)
+        if not _KEPT.match(text):
+            raise FunctionError(f"{self.name}: neither logic, register nor instance: {text.strip()[:60]}")
         return _Item(text, self.spans(register[3] if register else text))
 
     def _groups(self) -> list[_Group]:
@@ -208,35 +216,61 @@ class _Module:
 class _Function:
     """A group as a function: its text, the call, and where several registers take its value, the one they become.
 
-    `packed` : those registers.
+    word : name of the signal that holds several results.  packed : those results, from the top bit down.
     """
 
     def __init__(self, module: _Module, name: str, group: _Group) -> None:
-        own = _names(span for item in group.logic for span in item.gives)
-        registers = [sink.register for sink in group.sinks if sink.register] if group.edge else []
-        read = [*group.logic, *(group.sinks if registers else [])]
-        arguments = [given for given in _names(span for item in read for span in item.takes) if given not in own]
-        results = _names(span for sink in group.sinks for span in sink.takes if span.name in own)
-        values = [found[3] for found in registers] or results
-        targets = [name for found in registers for name in _names(module.spans(found[2] + " "))] or results
-        width = sum(module.width[target] for target in targets)
-        word = name.removeprefix(f"{module.name}_")
-        if {word, name} & module.width.keys():
-            raise FunctionError(f"{module.name}: a signal is called {word}, as a function is to be")
-        self.packed = set(targets) if len(targets) > 1 or not registers else set()
-        self.declared, unpacked = "", ""
-        if len(targets) > 1:
-            first = [module.initial[target] for target in targets if registers and target in module.initial]
-            start = f" = {_joined(first)}" if len(first) == len(targets) else ""
-            self.declared = f"  {'reg' if registers else 'wire'} {_range(width)}{word}{start};\n"
-            unpacked = f"  assign {_joined(targets)} = {word};\n"
-        call = f"{word if unpacked else targets[0]} {'<=' if registers else '='} {name}({', '.join(arguments)});\n"
-        self.call = (f"  always @({group.edge})\n    {call}" if registers else f"  assign {call}") + unpacked
-        lines = [f"    input {module.range_of(given)}{given};\n" for given in arguments]
-        lines += [f"    reg {module.range_of(given)}{given};\n" for given in own]
-        body = "".join(item.statement for item in group.logic) + f"    {name} = {_joined(values)};\n"
-        self.text = (f"  function automatic {_range(width)}{name};\n    /* verilator no_inline_task */\n"
-                     f"{''.join(lines)}    begin\n{_indented(body)}    end\n  endfunction\n")
+        self.module, self.name, self.group = module, name, group
+        self.word = name.removeprefix(f"{module.name}_")
+        if {self.word, name} & module.width.keys():
+            raise FunctionError(f"{module.name}: a signal is called {self.word}, as a function is to be")
+        self.own = _names(span for item in group.logic for span in item.gives)
+        self.registers = [sink.register for sink in group.sinks if sink.register] if group.edge else []
+        read = [*group.logic, *(group.sinks if self.registers else [])]
+        self.arguments = [given for given in _names(span for item in read for span in item.takes)
+                          if given not in self.own]
+        results = _names(span for sink in group.sinks for span in sink.takes if span.name in self.own)
+        self.values = [found[3] for found in self.registers] or results
+        self.targets = [name for found in self.registers for name in _names(module.spans(found[2] + " "))] or results
+        self.width = sum(module.width[target] for target in self.targets)
+        self.packed = self.targets if len(self.targets) > 1 else []
+
+    @property
+    def driven(self) -> list[str]:
+        """Results that are no longer driven by an `always`, even where they were."""
+        return self.packed or ([] if self.registers else self.targets)
+
+    @property
+    def declaration(self) -> str:
+        """Of the word."""
+        if not self.packed:
+            return ""
+        first = [self.module.initial.get(target, "") for target in self.targets]
+        start = f" = {_joined(first)}" if self.registers and all(first) else ""
+        return f"  {'reg' if self.registers else 'wire'} {_range(self.width)}{self.word}{start};\n"
+
+    def call(self, others: Sequence["_Function"]) -> str:
+        """The statement with the call."""
+        target = self.word if self.packed else self.targets[0]
+        call = f"{target} {'<=' if self.registers else '='} {self.name}({', '.join(self._taken(others))});\n"
+        return f"  always @({self.group.edge})\n    {call}" if self.registers else f"  assign {call}"
+
+    def text(self, others: Sequence["_Function"]) -> str:
+        """The function.  Of another's word it takes all, and takes it apart itself: one argument instead of many."""
+        taken, widths = self._taken(others), {other.word: other.width for other in others}
+        lines = [f"    input {_range(widths[name]) if name in widths else self.module.range_of(name)}{name};\n"
+                 for name in taken]
+        words = [other for other in others if other.word in taken]
+        inner = [name for other in words for name in other.packed] + self.own
+        lines += [f"    reg {self.module.range_of(name)}{name};\n" for name in inner]
+        body = "".join(f"    {_joined(other.packed)} = {other.word};\n" for other in words)
+        body += "".join(item.statement for item in self.group.logic) + f"    {self.name} = {_joined(self.values)};\n"
+        return (f"  function automatic {_range(self.width)}{self.name};\n    /* verilator no_inline_task */\n"
+                f"{''.join(lines)}    begin\n{_indented(body)}    end\n  endfunction\n")
+
+    def _taken(self, others: Sequence["_Function"]) -> list[str]:
+        words = {name: other.word for other in others if other is not self for name in other.packed}
+        return list(dict.fromkeys(words.get(name, name) for name in self.arguments))
 
 
 def _pieces(lines: list[str]) -> Iterator[str]:

@@ -4,12 +4,9 @@
 Everything is made in memory and checked before the first byte is written.
 """
 
-import contextlib
-import gc
 import inspect
 import re
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,8 +77,7 @@ def generate_unit(chosen: ChosenUnit, prefix: str | None = None) -> Generated:
 
 def _files(unit: Unit, name: str, prefix: str, configuration: dict[str, Any], config_sha256: str) -> Generated:
     rows = port_rows(unit)
-    with _rare_collections():
-        design = verilog_of(unit, prefix, name)
+    design = verilog_of(unit, prefix, name)
     memories, modules = memory_rows(design), instance_counts(design)
     texts = {
         f"{design.top}.v": design.text,
@@ -101,14 +97,3 @@ def _files(unit: Unit, name: str, prefix: str, configuration: dict[str, Any], co
 def _contract(unit: Unit) -> str:
     """What a unit says of itself; a core has pages of its own for that."""
     return "" if isinstance(unit, Core) else f"\n## Contract\n```\n{inspect.getdoc(type(unit))}\n```\n"
-
-
-@contextlib.contextmanager
-def _rare_collections() -> Iterator[None]:
-    """Emission makes millions of objects that live until its end; to look for garbage among them costs a third."""
-    before = gc.get_threshold()
-    gc.set_threshold(100_000, 20, 20)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)

@@ -15,6 +15,7 @@ from focus_rtl.gen.emit import EmittedDesign
 __all__ = ["MemoryRow", "block_modules", "bytes_written_out", "instance_counts", "memory_rows", "total_bits"]
 
 _MODULE = re.compile(r"^module (\S+?)\(.*?^endmodule$", re.MULTILINE | re.DOTALL)
+_FUNCTION = re.compile(r"^  function automatic .*?^  endfunction$", re.MULTILINE | re.DOTALL)
 _INSTANCE = re.compile(r"^  (\S+) \\?(\S+) +\($", re.MULTILINE)
 _MEMORY = re.compile(r"^  reg (?:\[(\d+):0\] )?\\?\S+ +\[(?:0:)?(\d+)(?::0)?\];$", re.MULTILINE)
 
@@ -80,9 +81,13 @@ def instance_counts(design: EmittedDesign) -> Counter[str]:
 
 
 def bytes_written_out(design: EmittedDesign) -> int:
-    """Bytes that the Verilog would have with a copy of its module in the place of every instance."""
+    """Bytes that the Verilog would have with a copy of its module, but not of its functions, for every instance."""
     counts = instance_counts(design)
-    return sum(counts[match.group(1)] * len(match.group(0)) for match in _MODULE.finditer(design.text))
+    total = 0
+    for match in _MODULE.finditer(design.text):
+        copied = len(_FUNCTION.sub("", match.group(0)))
+        total += counts[match.group(1)] * copied + len(match.group(0)) - copied
+    return total
 
 
 def _memories_below(module: str, bodies: dict[str, _Body],

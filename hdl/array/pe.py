@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pe and PeRow: the processing element, and a row of them as one module."""
 
-from amaranth import Module, Signal
+from amaranth import Cat, Module, Signal
 from amaranth.lib.wiring import In, Out
 
 from focus_rtl.hdl.numeric.accumulate import Accumulate
@@ -69,8 +69,10 @@ class Pe(Unit):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        # Only the marks are reset: whatever else is in here is not used before it is written anew.
-        x, waiting, active = (Signal(len(self.w_i), name=name, reset_less=True) for name in ("x", "waiting", "active"))
+        # No reset: what is in here leaves to the right, or is written anew, before anything that enters after a reset
+        # meets it.  The element and its marks are one register: a simulator moves one word.
+        held, waiting, active = (Signal(width, name=name, reset_less=True) for name, width in (
+            ("held", len(self.x_i) + 2), ("waiting", len(self.w_i)), ("active", len(self.w_i))))
         early = self.multiply_latency(self.depth, self.dtype)
         if self.dtype == "fp16":
             product = place(m, "product", Product(early, self.multiplier))
@@ -78,14 +80,14 @@ class Pe(Unit):
         else:
             product = place(m, "product", Multiply(early, self.dtype, self.multiplier))
             total = place(m, "total", Accumulate(self.depth, self.dtype))
-        m.d.sync += [x.eq(self.x_i), self.swap_o.eq(self.swap_i), self.shift_o.eq(self.shift_i)]
+        m.d.sync += held.eq(Cat(self.x_i, self.swap_i, self.shift_i))
         with m.If(self.shift_i):
             m.d.sync += waiting.eq(self.w_i)
         with m.If(self.swap_i):
             m.d.sync += active.eq(waiting)
         m.d.comb += [
-            self.x_o.eq(x), self.w_o.eq(waiting),
-            product.a.eq(x), product.b.eq(active),
+            Cat(self.x_o, self.swap_o, self.shift_o).eq(held), self.w_o.eq(waiting),
+            product.a.eq(self.x_o), product.b.eq(active),
             total.a.eq(self.psum_i), total.b.eq(product.o),
             self.psum_o.eq(total.o),
         ]

@@ -7,14 +7,18 @@ from amaranth.lib.wiring import In, Out
 
 from focus_rtl.hdl.unit import Emission, Unit, current_emission
 
-__all__ = ["Ram"]
+__all__ = ["RW_CHECK", "Ram"]
+
+RW_CHECK = "FOCUS_RTL_RW_CHECK"
+"""Verilog macro: where it is defined, a simulation ends when an address is read in the cycle in which it is written."""
 
 
 class Ram(Unit):
     """One write port, one read port, both on the clock; address and data in, data out one cycle later.
 
     The read data holds until the next enabled read.  Reading an address in the cycle in which it is written is
-    forbidden (what comes out is not defined in a macro): whoever uses a Ram shows that it never does.
+    forbidden (what comes out is not defined in a macro, and `no_rw_check` tells Yosys to spend no logic on it): whoever
+    uses a Ram shows that it never does.  Every simulation of the bench ends with an error where it happens.
 
     Latency 1 cycle, throughput one read and one write per cycle.
 
@@ -58,11 +62,16 @@ module {name}(clk, w_en, w_addr, w_data, r_en, r_addr, r_data);
   input r_en;
   input {bits} r_addr;
   output reg [{self.width - 1}:0] r_data;
+  (* no_rw_check *)
   reg [{self.width - 1}:0] words [{max(self.depth, 2) - 1}:0];
   always @(posedge clk) begin
     if (w_en) words[w_addr] <= w_data;
     if (r_en) r_data <= words[r_addr];
   end
+`ifdef {RW_CHECK}
+  always @(posedge clk)
+    if (w_en && r_en && w_addr == r_addr) $fatal(1, "%m: address %0d is read while it is written", r_addr);
+`endif
 endmodule
 """
 

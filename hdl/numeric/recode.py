@@ -41,6 +41,8 @@ class Recode(NumericUnit):
     a : In(16), binary16.  o : Out(19), fields of `recoded()`.
     """
 
+    in_functions = True
+
     def __init__(self, depth: int = 0, bias: int = ELEMENT_BIAS) -> None:
         self.bias = bias
         super().__init__({"a": 16}, recoded().size, depth, bias=bias)

@@ -22,12 +22,14 @@ from pathlib import Path
 from cocotb_tools import config as cocotb_config
 
 from focus_rtl.gen.emit import EmittedDesign
+from focus_rtl.hdl.memory.ram import RW_CHECK
 from focus_rtl.verif.bench import cache
 from focus_rtl.verif.bench.toolchain import Toolchain, fst_supported, toolchain
 
 __all__ = ["BuildError", "Built", "build", "group"]
 
-VERILATE = ("-O3", "--x-assign", "fast", "--x-initial", "unique", "--noassert", "-Wno-fatal", "-Wno-lint", "-Wno-style")
+VERILATE = ("-O3", "--x-assign", "fast", "--x-initial", "unique", "--noassert", "-Wno-fatal", "-Wno-lint", "-Wno-style",
+            f"+define+{RW_CHECK}")
 # The designs' own code: -O2 takes twice as long to compile as -O1 and, beside the Python of a bench, saves nothing that
 # can be measured; -O0 is for simulations that are over before -O1 would have compiled.
 FAST, SLOW = "-O1", "-O0"  # of what runs every cycle, and of what runs once

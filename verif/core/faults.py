@@ -22,6 +22,7 @@ TESTS: dict[str, str] = {
     "array, wide": "verif/array/test_systolic.py::test_systolic[wide]",
     "array, deep": "verif/array/test_systolic.py::test_systolic[deep]",
     "void": "verif/core/test_core.py::test_void_counts_on_the_first_beat_of_a_slice_alone[tiny]",
+    "functions": "verif/gen/test_functions.py::test_functions_give_the_bits_of_the_unit",
     "many tiles": "verif/core/test_core.py::test_more_tiles_than_the_counters_hold",
     "products": "verif/numeric/test_product.py::test_every_kind_is_exact",
     "multipliers": "verif/numeric/test_product.py::test_every_unit_that_multiplies_equals_golden",
@@ -32,7 +33,7 @@ TESTS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Edit:
-    """In `file` (below hdl/), `old` becomes `new`."""
+    """In `file` (seen from hdl/), `old` becomes `new`."""
 
     file: str
     old: str
@@ -274,5 +275,14 @@ FAULTS: tuple[Fault, ...] = (
          "wait.eq(self.interval - 1)", "wait.eq(self.interval - 2)", "serial scales"),
     _one("scaling told of its operands a cycle late", "sic/output_stage.py",
          "if stage == 0 and self.interval > 1:", "if stage == 1 and self.interval > 1:", "serial scales"),
+    _one("a function computes a value before what it depends on", "../gen/functions.py",
+         "            for taken in item.takes:\n                self._collect(taken, logic, [*path, item])\n"
+         "            logic.append(item)\n",
+         "            logic.append(item)\n            for taken in item.takes:\n"
+         "                self._collect(taken, logic, [*path, item])\n", "functions"),
+    _one("a function takes the registers of a stage apart in another order", "../gen/functions.py",
+         "{_joined(other.packed)} = {other.word};", "{_joined(other.packed[::-1])} = {other.word};", "functions"),
+    _one("a part of a register is written, and all of it set", "../gen/registers.py",
+         "{found[1]}{register}{found[2] or ''} <= ", "{found[1]}{register} <= ", "functions"),
 )
 """Every fault must be found by one of its tests."""

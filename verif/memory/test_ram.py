@@ -2,6 +2,7 @@
 """Ram: what was written is read a cycle later, the output holds, both ports work at once; macros stay open."""
 
 import random
+import re
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from amaranth.lib.wiring import In, Out
 from focus_rtl.gen.emit import verilog_of
 from focus_rtl.hdl.memory.ram import Ram
 from focus_rtl.hdl.unit import Unit, place
-from focus_rtl.verif.bench.runner import simulate
+from focus_rtl.verif.bench.runner import SimulationError, simulate
 from focus_rtl.verif.bench.session import bench_test, seed
 from focus_rtl.verif.bench.streams import Bench
 
@@ -76,8 +77,28 @@ async def _single(bench: Bench, number: int, contents: dict[int, int]) -> int:
     return 1
 
 
+@bench_test
+async def reads_what_is_written(dut: Any) -> dict[str, Any]:
+    """What is forbidden: the simulation has to end."""
+    bench = Bench(dut, seed())
+    await bench.reset()
+    for name, value in {"w_en": 1, "w_addr": 3, "r_en": 1, "r_addr": 3}.items():
+        bench.write(f"r0_{name}", value)
+    await bench.edge()
+    return {"compared": 1}
+
+
+def test_a_collision_ends_the_simulation(seed: int) -> None:
+    with pytest.raises(SimulationError, match="ram0: address 3 is read while it is written"):
+        simulate(Rams(), __name__, testcase="reads_what_is_written", seed=seed)
+
+
+def test_no_tool_is_to_spend_logic_on_collisions() -> None:
+    assert re.search(r"^  \(\* no_rw_check \*\)\n  reg .* words ", verilog_of(Ram(8, 16)).text, re.MULTILINE)
+
+
 def test_ram(seed: int) -> None:
-    result = simulate(Rams(), __name__, seed=seed)
+    result = simulate(Rams(), __name__, testcase="reads_what_was_written", seed=seed)
     assert result["compared"] > STEPS * len(SIZES) * 0.8
 
 

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Generation, build and simulation of arrays of 4 x 4 to 64 x 64, recorded in docs/array-speed.json.
+
+    python -m focus_rtl.verif.array.bench                             # every row; half an hour and more
+    python -m focus_rtl.verif.array.bench "fp16 32" "int8 32"         # these rows
+    python -m focus_rtl.verif.array.bench --write                     # only the table of docs/array.md and the picture
+
+A row simulates seeded normal operands on all lanes in every cycle; the checksum of all psums must be the golden
+model's.  A row of `PLAIN` is measured a second time as Amaranth writes it by itself, one module per instance.
+"""
+
+import argparse
+import math
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from focus_rtl.gen.emit import EmittedDesign
+from focus_rtl.hdl.array.systolic import Systolic
+from focus_rtl.verif.array import driver, emission, full_rate
+from focus_rtl.verif.bench.toolchain import toolchain
+from focus_rtl.verif.records import ARRAY_SPEED, ROOT, Record, design_of, put, read, stamp
+
+__all__ = ["DTYPES", "PLAIN", "ROWS", "SIZES", "design", "differences", "exponent", "law", "main", "plot", "render"]
+
+PAGE, PICTURE = ROOT / "docs" / "array.md", ROOT / "docs" / "array-speed.svg"
+MARK = re.compile(r"<!--table:speed-->\n(.*?)<!--/table-->", re.DOTALL)
+
+SIZES = (4, 8, 16, 32, 64)
+DTYPES = ("fp16", "int8")
+ROWS = tuple(f"{dtype} {size}" for dtype in DTYPES for size in SIZES)
+PLAIN = ("fp16 8", "fp16 16", "int8 8")
+"""Rows with a plain emission beside them; larger ones take Verilator and the compiler very long."""
+
+SEED = 1
+RUNS = 5
+WORK = 40_000_000
+"""Cycles of a run times PEs: about a second."""
+
+LIMIT = 900
+"""Seconds that a step of a plain build may take."""
+
+FIGURES: dict[str, Callable[[Record], float]] = {
+    "generation, CPU s": lambda row: row["generation_seconds"],
+    "Verilog, bytes": lambda row: row["verilog_bytes"],
+    "build, CPU s": lambda row: row["build_seconds"],
+    "simulation, CPU s per million cycles": lambda row: 1e6 / row["rate"],
+}
+"""What grows with the array: title and how to read it off a record."""
+
+
+def design(dtype: str) -> str:
+    """SHA-256 that stands for all rows of a data type: of the smallest array, which has every module of the largest."""
+    return design_of(Systolic(emission.parameters(SIZES[0], dtype)))
+
+
+def measure(name: str, tell: Callable[[str], None]) -> Record:
+    """All figures of a row."""
+    dtype, size = name.split()[0], int(name.split()[1])
+    operands = driver.Operands.drawn(emission.parameters(size, dtype), SEED)
+    tell("generating")
+    cost, made = emission.measured(size, dtype)
+    figures = {"generation_seconds": cost.seconds, "generation_megabytes": cost.megabytes,
+               "verilog_bytes": cost.bytes, "modules": cost.modules}
+    figures |= _built(made, operands, tell)
+    if size <= 32:
+        tell("under cocotb")
+        under = full_rate.measured(operands, max(2, 4096 // (size * operands.p.m_tile // 16)), SEED)
+        figures["cocotb_rate"] = under["cycles"] / under["seconds"]
+    if name in PLAIN:
+        figures["plain"] = _plain(size, dtype, operands, tell)
+    command = f"python -m focus_rtl.verif.array.bench '{name}'"
+    tools = {"verilator": toolchain().verilator.version, "compiler": toolchain().compiler.version}
+    return figures | {"seed": SEED, "pe_depth": operands.p.pe_depth, **stamp(command, design(dtype), tools)}
+
+
+def _built(made: EmittedDesign, operands: driver.Operands, tell: Callable[[str], None],
+           limit: float | None = None) -> dict[str, Any]:
+    """Build, and the best of `RUNS` simulations."""
+    p = operands.p
+    with tempfile.TemporaryDirectory() as folder:
+        tell("building")
+        built = driver.build(made, p.cols, Path(folder), limit)
+        tell(f"built in {built.seconds:.1f} s of CPU; simulating")
+        cycles = WORK // (p.rows * p.cols) + 2 * Systolic(p).latency
+        runs = [driver.simulate(built.executable, operands, cycles, Path(folder)) for _ in range(RUNS)]
+    best = max(runs, key=lambda run: run.rate)
+    tell(f"{best.rate:,.0f} cycles per CPU second")
+    return {"build_seconds": built.seconds, "cpp_bytes": built.cpp, "cycles": best.cycles, "checksum": best.checksum,
+            "rate": best.rate, "rates": [run.rate for run in runs]}
+
+
+def _plain(size: int, dtype: str, operands: driver.Operands, tell: Callable[[str], None]) -> dict[str, Any]:
+    tell("one module per instance: generating")
+    cost, made = emission.measured(size, dtype, alone=True)
+    found = {"generation_seconds": cost.seconds, "generation_megabytes": cost.megabytes, "verilog_bytes": cost.bytes,
+             "modules": cost.modules}
+    try:
+        return found | _built(made, operands, tell, LIMIT)
+    except subprocess.TimeoutExpired:
+        return found | {"stopped_after_seconds": LIMIT}
+
+
+def exponent(sizes: Sequence[int], values: Sequence[float]) -> float:
+    """Of the power of n that fits best, over the three largest sizes: there the fixed part weighs least."""
+    largest = sorted(zip(sizes, values, strict=True))[-3:]
+    return float(np.polyfit(np.log([size for size, _ in largest]), np.log([value for _, value in largest]), 1)[0])
+
+
+def law(power: float) -> str:
+    """The name of the growth with n, the side of the array."""
+    names = {0: "constant", 1: "linear", 2: "quadratic, as the number of PEs", 3: "cubic"}
+    nearest = min(names, key=lambda each: abs(each - power))
+    word = names[nearest]
+    return word if abs(power - nearest) < 0.25 else f"between {names[math.floor(power)]} and {names[math.ceil(power)]}"
+
+
+def plot(path: Path) -> None:
+    """Every figure over the side of the array, on logarithmic axes, a line for each data type."""
+    from matplotlib import rcParams
+    from matplotlib.figure import Figure
+    rcParams["svg.hashsalt"] = "array"
+    records = read(ARRAY_SPEED)
+    figure = Figure(figsize=(9, 6.5), layout="constrained")
+    for axes, (title, value) in zip(figure.subplots(2, 2).flat, FIGURES.items(), strict=True):
+        for dtype, marker in zip(DTYPES, "os", strict=True):
+            rows = [(size, value(records[f"{dtype} {size}"])) for size in SIZES if f"{dtype} {size}" in records]
+            axes.loglog(*zip(*rows, strict=True) if rows else ((), ()), marker=marker, label=dtype)
+        axes.set_xticks(SIZES, [f"{size} x {size}" for size in SIZES])
+        axes.minorticks_off()
+        axes.set_title(title)
+        axes.grid(visible=True, alpha=0.3)
+        axes.legend()
+    figure.savefig(path, metadata={"Date": None})
+
+
+def render() -> str:
+    """The records as tables and sentences, in Markdown."""
+    records = {name: record for name in ROWS if (record := read(ARRAY_SPEED).get(name))}
+    lines = _grid(("array", "-:generation, s", "-:MB", "-:Verilog, kB", "-:modules", "-:Verilator and compiler, s",
+                   "-:cycles per CPU second", "-:under cocotb"), [_row(name, row) for name, row in records.items()])
+    compared = [(name, row, row["plain"]) for name, row in records.items() if "rate" in row.get("plain", {})]
+    if compared:
+        lines += ["", "Beside one module per instance, as Amaranth writes it by itself, measured in the same run:", ""]
+        lines += _grid(("array", "-:generation, s", "-:MB", "-:Verilog, kB", "-:modules", "-:Verilator and compiler, s",
+                        "-:cycles per CPU second", "-:speed-up"), [
+            (*_row(name, row | plain_row | {"cocotb_rate": None})[:-1], f"{row['rate'] / plain_row['rate']:.2f}x")
+            for name, row, plain_row in compared])
+    lines += ["", "Growth with the side n of the array, fitted to the three largest:", "", *_laws(records)]
+    commits = sorted({record["commit"][:8] for record in records.values()})
+    tools = sorted({f"{name} {version}" for record in records.values() for name, version in record["tools"].items()})
+    return "\n".join([*lines, "", f"Recorded at {', '.join(commits)}, with {', '.join(tools)}.", ""])
+
+
+def _row(name: str, row: Record) -> tuple[str, ...]:
+    dtype, size = name.split()
+    under = f"{row['cocotb_rate']:,.0f}" if row.get("cocotb_rate") else "-"
+    return (f"{dtype}, {size} x {size}", f"{row['generation_seconds']:.1f}", f"{row['generation_megabytes']:.0f}",
+            f"{row['verilog_bytes'] / 1000:.0f}", f"{row['modules']:,}", f"{row['build_seconds']:.1f}",
+            f"{row['rate']:,.0f}", under)
+
+
+def _grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    rule = "".join("|---:" if title.startswith("-:") else "|---" for title in head) + "|"
+    cells = [[title.removeprefix("-:") for title in head], *rows]
+    lines = [f"| {' | '.join(row)} |" for row in cells]
+    return [lines[0], rule, *lines[1:]]
+
+
+def _laws(records: dict[str, Record]) -> list[str]:
+    lines = []
+    for dtype in DTYPES:
+        rows = {size: records[f"{dtype} {size}"] for size in SIZES if f"{dtype} {size}" in records}
+        if len(rows) < 3:
+            continue
+        powers = {title: exponent(list(rows), [value(row) for row in rows.values()])
+                  for title, value in FIGURES.items()}
+        lines += [f"- {dtype}: " + "; ".join(f"{title} n^{power:.2f}, {law(power)}" for title, power in powers.items())]
+    return lines
+
+
+def _filled(text: str) -> str:
+    return MARK.sub(lambda _: f"<!--table:speed-->\n{render()}<!--/table-->", text)
+
+
+def differences() -> list[str]:
+    """What the page shows other than the records say, and records of another design than today's."""
+    text = PAGE.read_text(encoding="utf-8")
+    found = [] if MARK.search(text) else [f"{PAGE.name} has no table of speed"]
+    if text != _filled(text):
+        found.append(f"{PAGE.name} differs from {ARRAY_SPEED.name}; cure: "
+                     "python -m focus_rtl.verif.array.bench --write")
+    today = {dtype: design(dtype) for dtype in DTYPES}
+    return found + [f"{ARRAY_SPEED.name}: {name}: its design has changed since; measure it again: {record['command']}"
+                    for name, record in read(ARRAY_SPEED).items() if record["design_sha256"] != today[name.split()[0]]]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m focus_rtl.verif.array.bench", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of: {', '.join(ROWS)}")
+    parser.add_argument("--write", action="store_true", help="measure nothing: render docs/array.md and the picture")
+    told = parser.parse_args(argv)
+    if told.write:
+        PAGE.write_text(_filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+        plot(PICTURE)
+        return 0
+    unknown = set(told.rows) - set(ROWS)
+    if unknown:
+        parser.error(f"no row {unknown.pop()!r}; there are {', '.join(ROWS)}")
+    for name in told.rows or ROWS:
+        put(ARRAY_SPEED, name, measure(name, lambda phrase, name=name: print(f"{name}: {phrase}", flush=True)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
