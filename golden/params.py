@@ -177,7 +177,7 @@ RULES: tuple[Rule, ...] = (
     _multiplier("dot_multiplier", "a dot product takes its lanes' elements every cycle"),
     _multiplier("compare_multiplier"),
     _multiplier("scale_multiplier"),
-    _choice("representative", ("first",)),
+    _choice("representative", ("first", "mean")),
     _choice("memories", ("inferred", "macros")),
 )
 """Every rule of a configuration, in the order in which problems are reported."""
@@ -245,7 +245,8 @@ class Parameters:
     pe_multiplier, dot_multiplier : how the PEs, and the matcher's dot products, multiply: `dsp` slices or `lut`s.
     compare_multiplier : how the matcher squares, scales and compares: `dsp`, `lut`, or `serial`, some bits a cycle.
     scale_multiplier : how int8 sums are multiplied by their scales: `dsp`, `lut` or `serial`; other dtypes have none.
-    representative : what a group is replaced by.
+        Also how sums become means, where `serial` counts as `lut`.
+    representative : what a group is replaced by: its `first` vector, or the `mean` of all.
     memories : `inferred` RAM, or `macros` (black boxes, listed in the manifest).
 
     Raises

@@ -109,7 +109,7 @@ class Core(Unit):
             Value.cast(output.data).eq(Value.cast(scatter.out_data)),
         ]
         m.d.comb += control.bad_scale.eq(bad_scale)
-        self._report(m, control, sequencer, array, scatter)
+        self._report(m, control, sequencer, array, scatter, gather)
         return m
 
     def _leave(self, m: Module, output_tiles: OutputTiles, output: OutputBuffer, gather: Gather) -> Value:
@@ -131,7 +131,8 @@ class Core(Unit):
         connect(m, stage.elements, gather.vectors)
         return stage.bad_scale
 
-    def _report(self, m: Module, control: Control, sequencer: Sequencer, array: Systolic, scatter: Scatter) -> None:
+    def _report(self, m: Module, control: Control, sequencer: Sequencer, array: Systolic, scatter: Scatter,
+                gather: Gather) -> None:
         """What ends a job, what it did wrong, and what its counters count."""
         events = {
             "array_busy": array.entered, "array_idle": sequencer.idle, "stall_input": sequencer.wait_input,
@@ -139,7 +140,7 @@ class Core(Unit):
             "empty_slices": sequencer.passes_over,
             "scatter_conflicts": scatter.conflicts, "scatter_chases": scatter.chases,
             "scatter_hazards": scatter.hazards, "stall_preload": scatter.preload_waits,
-            "stall_output": scatter.wait_tile,
+            "mean_hazards": gather.mean_hazard, "stall_output": scatter.wait_tile,
             "vectors_in": self.vectors.valid & self.vectors.ready & ~self.vectors.payload.void,
             "vectors_out": self.outputs.valid & self.outputs.ready,
         }

@@ -37,6 +37,7 @@ COUNTERS: dict[str, str] = {
     "scatter_chases": "lane cycles spent waiting for a psum still in the array",
     "scatter_hazards": "lane cycles spent waiting for the same token's previous sum",
     "stall_preload": "lane cycles spent waiting for a token's preloaded accumulators",
+    "mean_hazards": "cycles gather waited for the previous sum of the same group (representative mean)",
     "stall_output": "cycles scatter waited for a free output tile (gather is behind)",
     "vectors_in": "vectors taken from the port",
     "vectors_out": "vectors emitted at the port",

@@ -1,68 +1,90 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reciprocal and Mean: a group's sum and count -> its mean as an element.  Model: `golden.numeric.elements.mean`."""
+"""Reciprocal and Mean: a group's count -> its reciprocal; that and its sum -> its mean as an element.
 
-from fractions import Fraction
+Model: `golden.numeric.elements.mean`.
+"""
+
 from types import SimpleNamespace
 
-from amaranth import Module, Signal, Value
+from amaranth import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib.wiring import In, Out
 
-from focus_rtl.hdl.numeric.bits import BINARY32
+from focus_rtl.hdl.numeric.bits import BINARY32, let
 from focus_rtl.hdl.numeric.multiply32 import rounded_product
 from focus_rtl.hdl.numeric.narrow import Narrow
 from focus_rtl.hdl.numeric.pipeline import NumericUnit, Stage
 from focus_rtl.hdl.numeric.requantise import Requantise
+from focus_rtl.hdl.unit import Unit
 
-__all__ = ["Mean", "Reciprocal", "reciprocal_bits"]
+__all__ = ["Mean", "Reciprocal"]
 
-
-def reciprocal_bits(count: int) -> int:
-    """binary32 bits of 1 / count, rounded to nearest even, from exact fractions."""
-    binade = -((count - 1).bit_length())  # 2**binade <= 1 / count
-    units = round(Fraction(1, count) * 2 ** (23 - binade))  # of the last place; Python rounds halves to even
-    return ((127 + binade) << 23) + units - (1 << 23)
+_DIGITS = 24
+"""Of the quotient behind its leading 1: the fraction, and one that says which way to round."""
+_STEPS = _DIGITS // 2
 
 
-def _look_up(m: Module, count: Value, largest: int) -> Value:
-    """The reciprocal of `count`; 0 and what is beyond the table give +0.
+class Reciprocal(Unit):
+    """count -> 1 / count in binary32, as IEEE division rounds it: by long division, two binary digits a cycle.
 
-    A power of two is a table row like any other: synthesis makes a ROM of all of them.
-    """
-    found = Signal(32, name="reciprocal")
-    with m.Switch(count):
-        for number in range(1, largest + 1):
-            with m.Case(number):
-                m.d.comb += found.eq(reciprocal_bits(number))
-    return found
-
-
-class Reciprocal(NumericUnit):
-    """count -> 1 / count in binary32, as IEEE division rounds it: a table, 1 .. largest.
-
-    Latency `depth` cycles, throughput one per cycle.
+    `count` stands with `valid` until it is taken; `o` is the result in every cycle with `done`, and the next count may
+    follow that with `take` at once.  A power of two is done in the cycle in which it comes, anything else `latency`
+    cycles later: that has no last digit, so the one behind the fraction decides the rounding, and there are no ties.
 
     Parameters
     ----------
-    largest : highest count, the tokens of a full tile.
-    depth : registers, 0 (combinational) .. 4.
+    largest : highest count, the tokens of a full tile; at least 1.
 
     Members
     -------
-    a : In(bits of `largest`), the count.  o : Out(32), binary32; +0 for a count of 0 or beyond `largest`.
+    valid : In(1).  count : In(bits of `largest`), at least 1.  take : In(1), only together with `done`.
+    done : Out(1).  o : Out(32), binary32, positive and normal.
     """
 
-    def __init__(self, depth: int = 0, largest: int = 1024) -> None:
+    latency = 1 + _STEPS
+    """Cycles from a count that is no power of two to its `done`."""
+
+    def __init__(self, largest: int = 1024) -> None:
+        if largest < 1:
+            raise ValueError(f"a Reciprocal of counts up to {largest}: must be at least 1")
         self.largest = largest
-        super().__init__({"a": largest.bit_length()}, 32, depth, largest=largest)
+        super().__init__({"valid": In(1), "count": In(largest.bit_length()), "take": In(1), "done": Out(1),
+                          "o": Out(32)}, largest=largest)
 
-    def stages(self) -> list[Stage]:
-        return [Stage(8, self._table)]
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        width = len(self.count)
+        below = let(m, "below", Cat(self.count[bit:].any() for bit in range(width)))  # every bit up to the highest
+        power = let(m, "power", (below >> 1) + 1 == self.count)
+        floor = sum((below[bit] for bit in range(1, width)), Const(0, 1))  # of the base 2 logarithm
+        rest, digits, left = Signal(width), Signal(_DIGITS), Signal(range(_STEPS + 1))
+        begun = Signal()
+        m.d.comb += self.done.eq(self.valid & (power | begun & (left == 0)))
+        after, found = self._divide(m, rest)
+        with m.If(self.valid & ~power):
+            # 1 / count = 2**-(floor + 1) * (1 + rest / count), with rest = 2**(floor + 1) - count to begin with.
+            with m.If(~begun):
+                m.d.sync += [rest.eq((below ^ self.count) + 1), left.eq(_STEPS), begun.eq(1)]
+            with m.Elif(left != 0):
+                m.d.sync += [rest.eq(after), digits.eq(Cat(found, digits)), left.eq(left - 1)]
+        with m.If(self.take):
+            m.d.sync += begun.eq(0)
+        rounded = Cat(digits[1:], (126 - floor)[:8]) + digits[0]
+        m.d.comb += self.o.eq(Mux(power, Cat(Const(0, 23), (127 - floor)[:8]), rounded[:31]))
+        return m
 
-    def _table(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
-        return {"o": _look_up(m, s.a, self.largest)}
+    def _divide(self, m: Module, rest: Value) -> tuple[Value, Value]:
+        """Two digits of rest / count, the first the higher, and what is left."""
+        found: list[Value] = []
+        for step in range(2):
+            twice = let(m, f"twice{step}", Cat(Const(0, 1), rest))
+            digit = let(m, f"digit{step}", twice >= self.count)
+            rest = let(m, f"rest{step}", (twice - Mux(digit, self.count, 0))[:len(self.count)])
+            found.insert(0, digit)
+        return rest, Cat(*found)
 
 
 class Mean(NumericUnit):
-    """sum a, count b -> element: a * (1 / b), quotient and product rounded to binary32, then rounded to the element.
+    """sum a, reciprocal b -> element: a * b rounded to binary32, then rounded to the element.
 
     fp16, bf16: `a` is binary32.  int8: `a` is int32 and is converted first; the result is rint, clipped.
     Latency `depth` cycles, throughput one mean per cycle.
@@ -71,29 +93,26 @@ class Mean(NumericUnit):
     ----------
     depth : registers, 0 (combinational) .. 8.
     dtype : fp16, bf16 or int8.
-    largest : highest count.
+    multiplier : dsp or lut, see `product`.
 
     Members
     -------
-    a : In(32).  b : In(bits of `largest`).  o : Out(16), or Out(8) for int8.
+    a : In(32).  b : In(32), binary32.  o : Out(16), or Out(8) for int8.
     """
 
     max_depth = 8
 
-    def __init__(self, depth: int = 0, dtype: str = "fp16", largest: int = 1024) -> None:
+    def __init__(self, depth: int = 0, dtype: str = "fp16", multiplier: str = "dsp") -> None:
         self.check_dtype("Mean", dtype, ("fp16", "bf16", "int8"))
-        self.dtype, self.largest = dtype, largest
-        super().__init__({"a": 32, "b": largest.bit_length()}, 8 if dtype == "int8" else 16, depth,
-                         dtype=dtype, largest=largest)
+        if multiplier not in ("dsp", "lut"):
+            raise ValueError(f"a Mean with multiplier {multiplier!r}: must be one of dsp, lut")
+        self.dtype, self.multiplier = dtype, multiplier
+        super().__init__({"a": 32, "b": 32}, 8 if dtype == "int8" else 16, depth, dtype=dtype, multiplier=multiplier)
 
     def stages(self) -> list[Stage]:
-        table = Stage(8, self._table)
         if self.dtype == "int8":
-            return [table, *Requantise().stages()]
-        return [table, *rounded_product(BINARY32), Stage(0, self._rename), *Narrow(0, self.dtype).stages()]
-
-    def _table(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
-        return {"a": s.a, "b": _look_up(m, s.b, self.largest)}
+            return Requantise(0, self.multiplier).stages()
+        return [*rounded_product(BINARY32, self.multiplier), Stage(0, self._rename), *Narrow(0, self.dtype).stages()]
 
     def _rename(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
         return {"a": s.o}

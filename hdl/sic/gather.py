@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from amaranth import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream
 from amaranth.lib.data import StructLayout, View
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from focus_rtl.golden.params import Parameters
 from focus_rtl.hdl.layouts import gather_order, index_beat, position, summary, vector_beat, vector_elements
 from focus_rtl.hdl.memory.ram import Ram
+from focus_rtl.hdl.sic.averager import Averager
 from focus_rtl.hdl.sic.layouter import Layouter
 from focus_rtl.hdl.sic.matcher import Matcher, decision_layout
 from focus_rtl.hdl.sic.window import bank_depth, behind, entry_of, offset_of
@@ -38,14 +39,16 @@ class _Fetched:
 
 
 class Gather(Unit):
-    """Drops vectors that are nearly parallel to a neighbour of theirs; keeps order and bits of the others.
+    """Drops vectors that are nearly parallel to a neighbour of theirs; keeps order and bits of the others, or replaces
+    each by the mean of those that it stands for.
 
     fetch: takes the next vector and its position, reads its window, writes it into its bank and into the queue of
     vectors in flight.  match: `Matcher`.  index: a match takes its neighbour's index, read late, everything else the
     next new one.  collect: emits in order.  Only fetch ever waits: it starts a vector when the queue has room for it,
     and all that follows up to the queues runs freely.  A tile may start while the one before is still in flight, unless
     the threshold changes.  The last distinct vector of a tile is known only at the tile's end, so one vector is held
-    back: it leaves with last = 0 when the next one comes, with last = 1 at the end.
+    back: it leaves with last = 0 when the next one comes, with last = 1 at the end.  With `mean`, vectors leave through
+    the `Averager` instead, behind the tile's last index.
 
     All-zero vectors, text, padding, positions outside the grid, and everything when `dense`, pass unmatched in a cycle.
     With a window of one position there is neither a layouter nor a matcher, and everything passes.
@@ -65,6 +68,7 @@ class Gather(Unit):
     outputs : Out(stream of vector_beat).  The distinct vectors; `last` on the tile's last.
     out_maps : Out(stream of index_beat).  One index per token; `last` on the tile's last.
     summary : Out(stream of summary).  One per tile, with its last index.
+    mean_hazard : Out(1).  In this cycle a vector waits until its group's sum can be read; never with `first`.
     """
 
     def __init__(self, p: Parameters) -> None:
@@ -73,8 +77,11 @@ class Gather(Unit):
             "orders": In(stream.Signature(gather_order(p))), "vectors": In(stream.Signature(vector_elements(p))),
             "positions": In(stream.Signature(position(p))), "outputs": Out(stream.Signature(vector_beat(p))),
             "out_maps": Out(stream.Signature(index_beat(p))), "summary": Out(stream.Signature(summary(p))),
+            "mean_hazard": Out(1),
         }, p=p)
-        self._entry = StructLayout({"data": vector_elements(p), "zero": 1, "last": 1})
+        self._mean = p.representative == "mean"
+        self._entry = StructLayout({"data": vector_elements(p), "zero": 1, **({"dense": 1} if self._mean else {}),
+                                    "last": 1})
         self._result = StructLayout({"index": p.index_bits, "unique": 1})
 
     between = 2
@@ -147,6 +154,8 @@ class Gather(Unit):
             Value.cast(key.data).eq(Value.cast(self.vectors.payload)), key.zero.eq(zero), key.last.eq(tile.left == 1),
             queue.w_en.eq(fetch), queue.w_addr.eq(tail), queue.w_data.eq(Value.cast(key)),
         ]
+        if self._mean:
+            m.d.comb += key.dense.eq(tile.order.dense)
         m.d.sync += in_flight.eq(in_flight + fetch - taken)
         with m.If(fetch):
             m.d.sync += tail.eq(tail + 1)
@@ -234,17 +243,34 @@ class Gather(Unit):
             m.d.sync += [here.eq(1), head.eq(head + 1)]
         with m.Elif(leave):
             m.d.sync += here.eq(0)
-        room = self._emit_vectors(m, here, leave, key, result)
+        others = Signal()  # the map and the summary have room
+        emit = self._emit_means if self._mean else self._emit_first
+        room = emit(m, here, leave, others, key, result)
         self._emit_counts(m, leave, key, result)
-        m.d.comb += leave.eq(here & room & (~self.out_maps.valid | self.out_maps.ready)
-                             & (~key.last | ~self.summary.valid | self.summary.ready))
+        m.d.comb += [
+            others.eq((~self.out_maps.valid | self.out_maps.ready)
+                      & (~key.last | ~self.summary.valid | self.summary.ready)),
+            leave.eq(here & room & others),
+        ]
         with m.If(leave):
             m.d.sync += [self.out_maps.valid.eq(1), self.out_maps.payload.index.eq(result.index),
                          self.out_maps.payload.last.eq(key.last)]
         with m.Elif(self.out_maps.ready):
             m.d.sync += self.out_maps.valid.eq(0)
 
-    def _emit_vectors(self, m: Module, here: Value, leave: Value, key: View, result: View) -> Value:
+    def _emit_means(self, m: Module, here: Value, leave: Value, others: Value, key: View, result: View) -> Value:
+        """Hands every vector to the averager; returns whether that takes it."""
+        averager = place(m, "averager", Averager(self.p))
+        one = averager.i.payload
+        m.d.comb += [
+            averager.i.valid.eq(here & others), one.index.eq(result.index), one.first.eq(result.unique),
+            Value.cast(one.data).eq(Value.cast(key.data)), one.dense.eq(key.dense), one.last.eq(key.last),
+            self.mean_hazard.eq(averager.hazard),
+        ]
+        connect(m, averager.o, flipped(self.outputs))
+        return averager.i.ready
+
+    def _emit_first(self, m: Module, here: Value, leave: Value, others: Value, key: View, result: View) -> Value:
         """Holds one distinct vector back until it is known whether it is the last; returns whether another fits."""
         held, held_last, held_valid = Signal(vector_elements(self.p)), Signal(), Signal()
         outputs = self.outputs

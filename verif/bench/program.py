@@ -220,6 +220,8 @@ def program(params: Parameters, job: Job, slices: Sequence[Sequence[Slice]], wei
     counts = expected_counts(params, job, slices)
     # `vectors_in` is not foretold: the input buffer takes the next job's vectors before this job has ended.
     status = {"error": _error(job, slices), "array_busy": counts.ideal_cycles, "vectors_out": output_counts(result)}
+    if params.representative == "first":
+        status["mean_hazards"] = 0
     inputs = _inputs(params, job, slices, weights, scales, preloads, random.Random(seed))
     made = Program(params, job, inputs, _outputs(params, result), status, counts, result)
     for stream in made.inputs:

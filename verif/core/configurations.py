@@ -21,7 +21,8 @@ SIDES = ("block frames", "block rows", "block columns")
 
 WORDS: dict[str, tuple[str, ...]] = {
     "dtype": ("fp16", "bf16", "int8"), "pe_multiplier": ("dsp", "lut"), "dot_multiplier": ("dsp", "lut"),
-    "compare_multiplier": ("dsp", "lut", "serial"), "scale_multiplier": ("dsp", "lut", "serial")}
+    "compare_multiplier": ("dsp", "lut", "serial"), "scale_multiplier": ("dsp", "lut", "serial"),
+    "representative": ("first", "mean")}
 
 EVERY: dict[str, tuple[int, ...]] = {
     "scatter_lanes": (1, 2, 4), "psum_banks": (1, 2, 4, 8, 16, 32), "scatter_lookahead": (2, 4, 8, 16),
@@ -109,16 +110,18 @@ def _random(rng: Generator) -> Parameters | None:
     block = (1, 1, 1) if rng.random() < 0.1 else tuple(draw((1, 2, 2, 3)) for _ in range(3))
     matchers = draw(matcher_choices(block))
     matcher_lanes = draw([number for number in _divisors(vector) if number & (number - 1) == 0])
-    if _units(rows, cols, lanes, block, matchers, matcher_lanes) > MOST_UNITS:
+    words = {name: str(rng.choice(legal)) for name, legal in WORDS.items()}
+    units = _units(rows, cols, lanes, block, matchers, matcher_lanes)
+    units += vector + matcher_lanes if words["representative"] == "mean" else 0
+    if units > MOST_UNITS:
         return None
     return Parameters(
-        **{name: str(rng.choice(words)) for name, words in WORDS.items()},
-        rows=rows, cols=cols, vector=vector, m_tile=m_tile, block=block,
+        **words, rows=rows, cols=cols, vector=vector, m_tile=m_tile, block=block,
         grid_max=(draw((1, 2, 5, 8, 64)), draw((1, 3, 4, 6, 9)), draw((1, 2, 4, 5, 7))),
         k_max=vector * draw((3, 4, 7)) + draw((0, 1, 3)), n_max=vector * draw((3, 5)) + draw((0, 2)),
         tokens_max=draw((128, 200, 513, 4096)), scatter_lanes=lanes, psum_banks=banks,
         scatter_lookahead=draw(EVERY["scatter_lookahead"]), matchers=matchers, matcher_lanes=matcher_lanes,
-        pe_depth=draw(EVERY["pe_depth"]), representative="first", memories="inferred")
+        pe_depth=draw(EVERY["pe_depth"]), memories="inferred")
 
 
 def value_bins(p: Parameters) -> Iterator[str]:
@@ -142,17 +145,20 @@ def plan(seed: int, count: int) -> list[Parameters]:
     chosen: dict[str, Parameters] = {}
     missing = Counter(dict.fromkeys(_wanted_values(), 100) | dict.fromkeys(_wanted_pairs(), 1))
     seen: Counter[str] = Counter()
+    known: Counter[str] = Counter()  # distinct values of each of `NUMBERS`, of which three have to be seen
     while len(chosen) < count:
         best, gain = None, -1
         for _ in range(60 if missing else 1):
             p = _random(rng)
             if p is None or p.sha256 in chosen:
                 continue
-            new = sum(missing[name] for name in value_bins(p)) + sum(30 for name in _numbers(p) if not seen[name])
+            new = sum(missing[name] for name in value_bins(p)) + sum(
+                30 if known[name.split(" = ")[0]] >= 3 else 100 for name in _numbers(p) if not seen[name])
             if new > gain:
                 best, gain = p, new
         if best is not None and (gain > 0 or not missing):
             chosen[best.sha256] = best
+            known.update(name.split(" = ")[0] for name in _numbers(best) if not seen[name])
             seen.update(value_bins(best))
             for name in value_bins(best):
                 missing.pop(name, None)

@@ -25,8 +25,8 @@ WIDE = make_params(rows=2, cols=4, vector=8, m_tile=32, grid_max=(8, 6, 6), scat
                    scatter_lookahead=4, matchers=2, matcher_lanes=2, pe_depth=2,
                    compare_multiplier="serial")
 HASTY = make_params(rows=2, cols=2, vector=2, grid_max=(4, 5, 5), k_max=16, n_max=16, tokens_max=512, scatter_lanes=4,
-                    matchers=7, matcher_lanes=2, pe_depth=2)
-"""Sums follow each other faster than the adder, and decisions every cycle."""
+                    matchers=7, matcher_lanes=2, pe_depth=2, representative="mean")
+"""Sums follow each other faster than the adder, in scatter and in the means, and decisions every cycle."""
 
 BRAIN = make_params(dtype="bf16", rows=4, cols=2, vector=4, grid_max=(8, 5, 4), k_max=64, n_max=64, tokens_max=256,
                     psum_banks=2, matchers=4, matcher_lanes=2, pe_depth=3, pe_multiplier="lut",
@@ -254,6 +254,19 @@ def test_a_concentrated_job_takes_fewer_cycles(params: Parameters, seed: int) ->
     cycles = [report.counters["cycles"] for report in run.jobs]
     assert run.jobs[1].ideal_cycles * m == run.jobs[0].ideal_cycles
     assert cycles[1] < cycles[0] and cycles[0] < 1.25 * run.jobs[0].ideal_cycles + 50 * params.pe_depth + m
+
+
+def test_waits_for_a_groups_sum_are_counted(seed: int) -> None:
+    """Vectors that are all alike are one group and follow each other faster than the adder; a dense job has no sums."""
+    ones = np.full((HASTY.vector, HASTY.vector), 0x3C00, np.uint16)
+    tiles = tiles_of(Grid(1, 4, 4), HASTY.m_tile)
+    alike = Job(HASTY.vector, HASTY.vector, tiles, 4, 4, 0.5)
+    one, every = Slice(ones[:1], np.zeros(16, np.int32)), Slice(np.full((16, 2), 0x3C00, np.uint16), np.arange(16))
+    jobs = [CoreJob(alike, [[one]], ones), CoreJob(replace(alike, dense=True), [[every]], ones)]
+    run = _run(HASTY, [_programs(HASTY, jobs)], seed=seed)
+    _clean(run)
+    assert run.programs[0].result[0][0].p == 1
+    assert [report.counters["mean_hazards"] > 0 for report in run.jobs] == [True, False]
 
 
 def test_more_tiles_than_the_counters_hold(seed: int) -> None:

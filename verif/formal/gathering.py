@@ -79,8 +79,8 @@ class FreeGather(Gather):
 class LosesVectors(FreeGather):
     """A distinct vector is taken out of the queue when the one held back has not left."""
 
-    def _emit_vectors(self, m: Module, here: Value, leave: Value, key: View, result: View) -> Value:
-        super()._emit_vectors(m, here, leave, key, result)
+    def _emit_first(self, m: Module, here: Value, leave: Value, others: Value, key: View, result: View) -> Value:
+        super()._emit_first(m, here, leave, others, key, result)
         return Const(1, 1)
 
 

@@ -78,7 +78,6 @@ MEASURED: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("integer_greater", (2,)),
     ("integer_verdict", (3,)),
     ("integer_square", (2,)),
-    ("reciprocal", (1,)),
     ("mean dtype=fp16", (4,)),
 )
 """What is measured: a unit with its settings, and the depths."""

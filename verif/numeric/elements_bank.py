@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from focus_rtl.golden.numeric import elements, formats
 from focus_rtl.hdl.numeric.accumulate import Accumulate
 from focus_rtl.hdl.numeric.integer import IntegerGreater, IntegerVerdict, integer_bits
-from focus_rtl.hdl.numeric.mean import Mean, Reciprocal
+from focus_rtl.hdl.numeric.mean import Mean
 from focus_rtl.hdl.numeric.multiply import Multiply
 from focus_rtl.hdl.numeric.narrow import Narrow
 from focus_rtl.hdl.numeric.pipeline import NumericUnit
@@ -24,13 +24,14 @@ __all__ = ["DEPTHS", "LARGEST", "OPERANDS", "UNITS", "Sets", "draw", "events", "
 
 Sets = dict[str, NDArray[Any]]
 
-LARGEST = 64
-"""Highest count of a mean here; the table itself is checked up to 4096."""
+LARGEST = 4096
+"""Highest count of a mean."""
 Q_BITS, N_BITS = integer_bits(64)
 
-OPERANDS = {"a": 32, "b": 32, "e": 16, "f": 16, "i": 8, "j": 8, "x": 32, "y": 32, "count": 16,
+OPERANDS = {"a": 32, "b": 32, "e": 16, "f": 16, "i": 8, "j": 8, "x": 32, "y": 32, "inverse": 32,
             "q": Q_BITS, "n": N_BITS, "r": Q_BITS, "l": N_BITS, "t": 17}
-"""a, b : binary32.  e, f : fp16 or bf16.  i, j : int8.  x, y : int32.  q, r, n, l, t : of the integer comparisons."""
+"""a, b : binary32.  e, f : fp16 or bf16.  i, j : int8.  x, y : int32.  inverse : the reciprocal of a count.
+q, r, n, l, t : of the integer comparisons."""
 
 UNITS: dict[str, tuple[Callable[..., NumericUnit], dict[str, str]]] = {
     "widen_fp16": (Widen, {"a": "e"}),
@@ -44,10 +45,9 @@ UNITS: dict[str, tuple[Callable[..., NumericUnit], dict[str, str]]] = {
     "requantise": (Requantise, {"a": "x", "b": "b"}),
     "integer_greater": (IntegerGreater, {"a": "q", "b": "n", "c": "r", "d": "l"}),
     "integer_verdict": (IntegerVerdict, {"a": "q", "b": "n", "c": "l", "d": "t"}),
-    "reciprocal": (lambda depth: Reciprocal(depth, LARGEST), {"a": "count"}),
-    "mean_fp16": (lambda depth: Mean(depth, "fp16", LARGEST), {"a": "a", "b": "count"}),
-    "mean_bf16": (lambda depth: Mean(depth, "bf16", LARGEST), {"a": "a", "b": "count"}),
-    "mean_int8": (lambda depth: Mean(depth, "int8", LARGEST), {"a": "x", "b": "count"}),
+    "mean_fp16": (lambda depth: Mean(depth, "fp16"), {"a": "a", "b": "inverse"}),
+    "mean_bf16": (lambda depth: Mean(depth, "bf16"), {"a": "a", "b": "inverse"}),
+    "mean_int8": (lambda depth: Mean(depth, "int8"), {"a": "x", "b": "inverse"}),
 }
 """How to make each unit, and port -> operand."""
 
@@ -88,9 +88,13 @@ def draw(rng: np.random.Generator, count: int) -> Sets:
     i[::97] = j[::97] = 128
     sets: Sets = {"a": a, "b": b, "e": e, "f": f, "i": i, "j": j,
                   "x": x.astype(np.int32).view(np.uint32), "y": y.astype(np.int32).view(np.uint32),
-                  "count": np.where(rng.random(size) < 0.9, rng.integers(1, LARGEST + 1, size),
-                                    rng.integers(0, 1 << LARGEST.bit_length(), size))}
+                  "inverse": elements.reciprocal(_counts(rng, size))}
     return sets | _comparisons(rng, size)
+
+
+def _counts(rng: np.random.Generator, size: int) -> NDArray[np.int64]:
+    """Counts of a group of every magnitude, the ends often."""
+    return np.clip(rng.integers(1, 2 * LARGEST, size) >> rng.integers(0, 13, size), 1, LARGEST)
 
 
 def _integers(rng: np.random.Generator, size: int) -> NDArray[np.int64]:
@@ -125,9 +129,7 @@ def _comparisons(rng: np.random.Generator, size: int) -> Sets:
 
 def golden(s: Sets) -> dict[str, NDArray[Any]]:
     """What each unit has to answer."""
-    count = np.where((s["count"] > 0) & (s["count"] <= LARGEST), s["count"], 0)
-    with np.errstate(all="ignore"):
-        inverse = np.where(count > 0, elements.reciprocal(np.maximum(count, 1)), 0).astype(np.uint32)
+    inverse = s["inverse"]
     mean16, mean_b = (elements.ELEMENTS[name].narrow(formats.multiply32(s["a"], inverse)) for name in ("fp16", "bf16"))
     return {
         "widen_fp16": formats.widen(s["e"]), "widen_bf16": elements.widen_bf16(s["e"]),
@@ -137,7 +139,7 @@ def golden(s: Sets) -> dict[str, NDArray[Any]]:
         "requantise": elements.requantise(s["x"], s["b"]),
         "integer_greater": elements.integer_greater(s["q"], s["n"], s["r"], s["l"]),
         "integer_verdict": elements.integer_match(s["q"], s["n"], s["l"], s["t"]),
-        "reciprocal": inverse, "mean_fp16": mean16, "mean_bf16": mean_b,
+        "mean_fp16": mean16, "mean_bf16": mean_b,
         "mean_int8": elements.requantise(s["x"], inverse),
     }
 
@@ -171,8 +173,8 @@ def _float_events(s: Sets) -> dict[str, NDArray[np.bool_]]:
         "narrow_bf16: NaN with payload in the low half": (s["a"] & 0x7FFFFFFF > 0x7F800000) & (s["a"] & 0x7F0000 == 0),
         "widen_fp16: subnormal": (s["e"] & 0x7C00 == 0) & (s["e"] & 0x3FF != 0),
         "widen: NaN": (s["e"] & 0x7C00 == 0x7C00) & (s["e"] & 0x3FF != 0),
-        "mean: count of 1": s["count"] == 1, "mean: largest count": s["count"] == LARGEST,
-        "mean: no power of two": s["count"] & (s["count"] - 1) != 0, "mean: no such count": s["count"] > LARGEST,
+        "mean: count of 1": s["inverse"] == 0x3F800000, "mean: largest count": s["inverse"] == 0x39800000,
+        "mean: no power of two": s["inverse"] & 0x7FFFFF != 0,
     }
 
 

@@ -7,9 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from amaranth import Module, Mux, Signal
 from amaranth.lib.data import StructLayout
-from amaranth.lib.memory import Memory
 from numpy.typing import NDArray
 
 from focus_rtl.golden.job import ALL_CANDIDATES, Grid, Job, Tile, tiles_of
@@ -20,7 +18,6 @@ from focus_rtl.golden.sic.gather import gather
 from focus_rtl.golden.sic.layouter import inside, neighbours, windows
 from focus_rtl.golden.sic.matcher import dot, norms
 from focus_rtl.hdl.layouts import gather_order, index_beat, position, summary, vector_beat
-from focus_rtl.hdl.memory.ram import Ram
 from focus_rtl.hdl.sic.gather import Gather
 from focus_rtl.hdl.sic.matcher import Matcher
 from focus_rtl.verif.bench.runner import simulate
@@ -28,6 +25,7 @@ from focus_rtl.verif.bench.session import bench_test, config, seed
 from focus_rtl.verif.bench.streams import ALWAYS, Bench, Stall
 from focus_rtl.verif.golden.cases import make_params, random_tile, rough_vectors, smooth_video
 from focus_rtl.verif.oracles import brute
+from focus_rtl.verif.sic.touchy import touchy_memories
 
 CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "one": {"dtype": "int8", "matchers": 1, "vector": 16, "matcher_lanes": 16, "m_tile": 64, "grid_max": (8, 14, 14),
@@ -35,17 +33,18 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "serial": {"dtype": "bf16", "matchers": 1, "vector": 12, "matcher_lanes": 1, "m_tile": 16, "grid_max": (4, 5, 3),
                "pe_depth": 4},
     "two": {"matchers": 2, "vector": 6, "matcher_lanes": 2, "m_tile": 32, "grid_max": (4, 4, 7), "pe_depth": 3,
-            "compare_multiplier": "serial"},
+            "compare_multiplier": "serial", "representative": "mean"},
     "four": {"dtype": "int8", "matchers": 4, "vector": 8, "matcher_lanes": 4, "m_tile": 32, "grid_max": (4, 6, 6),
              "pe_depth": 1, "compare_multiplier": "serial", "dot_multiplier": "lut"},
     "seven": {"matchers": 7, "vector": 4, "matcher_lanes": 4, "m_tile": 64, "grid_max": (8, 8, 8), "pe_depth": 1},
     "thirds": {"block": (3, 3, 3), "matchers": 9, "vector": 4, "matcher_lanes": 4, "m_tile": 64, "grid_max": (8, 7, 6),
                "pe_depth": 1},
     "slab": {"dtype": "int8", "block": (1, 3, 2), "matchers": 5, "vector": 8, "matcher_lanes": 2, "m_tile": 32,
-             "grid_max": (4, 7, 5), "pe_depth": 2},
+             "grid_max": (4, 7, 5), "pe_depth": 2, "representative": "mean"},
     "deep": {"dtype": "bf16", "block": (3, 1, 2), "matchers": 2, "vector": 6, "matcher_lanes": 1, "m_tile": 32,
-             "grid_max": (7, 4, 5), "pe_depth": 1},
-    "none": {"dtype": "bf16", "block": (1, 1, 1), "vector": 4, "m_tile": 16, "grid_max": (4, 5, 3), "pe_depth": 1},
+             "grid_max": (7, 4, 5), "pe_depth": 1, "representative": "mean"},
+    "none": {"dtype": "bf16", "block": (1, 1, 1), "vector": 4, "matcher_lanes": 4, "m_tile": 16, "grid_max": (4, 5, 3),
+             "pe_depth": 1, "representative": "mean"},
 }
 EVENTS = {
     "text", "outside", "key zero", "unsound neighbour first", "unsound neighbour later",
@@ -274,7 +273,7 @@ class Run:
             words["positions"] += [pack(position(p), image=image, frame=frame, row=row, column=column)
                                    for image, frame, row, column in tile.positions.tolist()]
             want = gather(vectors, tile, job.height, job.width, job.t2, job.mask, job.dense, dtype=p.dtype,
-                          block=p.block)
+                          block=p.block, representative=p.representative)
             words["outputs"] += [joined(vector) | (number == want.p - 1) << vector_beat(p)["last"].offset
                                  for number, vector in enumerate(want.unique)]
             words["out_maps"] += [pack(index_beat(p), index=index, last=int(number == tile.tokens - 1))
@@ -368,19 +367,8 @@ async def keeps_its_rate_and_latency(dut: Any) -> dict[str, Any]:
     return {"compared": compared, "latency": latency, "full": max(want), "mean": float(np.mean(want))}
 
 
-def _touchy(ram: Ram, m: Module) -> None:
-    """A memory that inverts what is read in the cycle in which the same address is written."""
-    m.submodules.words = words = Memory(shape=ram.width, depth=max(ram.depth, 2), init=[])
-    write, read = words.write_port(), words.read_port()
-    clash = Signal()
-    with m.If(ram.r_en):
-        m.d.sync += clash.eq(ram.w_en & (ram.w_addr == ram.r_addr))
-    m.d.comb += [write.en.eq(ram.w_en), write.addr.eq(ram.w_addr), write.data.eq(ram.w_data), read.en.eq(ram.r_en),
-                 read.addr.eq(ram.r_addr), ram.r_data.eq(Mux(clash, ~read.data, read.data))]
-
-
 def test_no_memory_is_read_where_it_is_written(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
-    monkeypatch.setattr(Ram, "_inferred", _touchy)
+    touchy_memories(monkeypatch)
     test_gather("seven", seed)
 
 
