@@ -135,7 +135,7 @@ def gen(
     prefix: Annotated[str | None, typer.Option(
         "--prefix", help="What every module name begins with; by default it holds the configuration's hash.")] = None,
     unit: Annotated[str | None, typer.Option(
-        "--unit", metavar="NAME", help="One arithmetic unit instead of a core; `focus-rtl units` lists them.")] = None,
+        "--unit", metavar="NAME", help="One unit instead of a core; `focus-rtl units` lists them.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write Verilog, manifest, port table, instantiation template and lint waivers of a core, or of one unit.
@@ -177,7 +177,7 @@ def synth(
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds of placement; Fmax is their median.")] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Synthesise an arithmetic unit for ECP5 with Yosys and nextpnr: LUT, FF, DSP, Fmax after place and route.
+    """Synthesise a unit for ECP5 with Yosys and nextpnr: LUT, FF, DSP, Fmax after place and route.
 
     Example: focus-rtl synth --unit pe --set depth=4 --ooc --seeds 5
     """
@@ -202,7 +202,7 @@ def synth(
 
 @app.command()
 def units(as_json: AsJson = False) -> None:
-    """List the arithmetic units that can be generated and synthesised alone, with their parameters.
+    """List the units that can be generated and synthesised alone, with their parameters.
 
     Example: focus-rtl units
     """

@@ -70,7 +70,7 @@ def generate(params: Parameters, prefix: str | None = None) -> Generated:
 
 
 def generate_unit(chosen: ChosenUnit, prefix: str | None = None) -> Generated:
-    """The same for one arithmetic unit; `ports.md` holds its contract as well."""
+    """The same for one unit; `ports.md` holds its contract as well."""
     prefix = f"focus_{chosen.sha256[:8]}_" if prefix is None else check_prefix(prefix)
     return _files(chosen.make(), chosen.name, prefix, chosen.configuration, chosen.sha256)
 

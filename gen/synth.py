@@ -15,7 +15,7 @@ from amaranth.lib.wiring import In, Out
 
 from focus_rtl.gen.emit import verilog_of
 from focus_rtl.gen.fpga import nextpnr_ecp5, run_tool, yosys
-from focus_rtl.hdl.unit import Unit, place
+from focus_rtl.hdl.unit import Unit, place, ports_of
 
 __all__ = ["DEVICE", "Registered", "Synthesis", "synthesise", "transistors"]
 
@@ -23,11 +23,13 @@ DEVICE = ("--25k", "--package", "CABGA381", "--speed", "6", "--out-of-context", 
 """ECP5-25F in its slowest speed grade, no pins placed."""
 
 TRANSISTORS = """read_verilog gates.v
+blackbox {memories}
 synth -flatten -noabc -top {top}
 dfflegalize -cell $_DFF_P_ 01
 delete t:$scopeinfo
 abc -g cmos4
 opt_clean
+delete t:{memories}
 tee -q -o gates.txt stat -tech cmos
 """
 """The one script of the estimate.  Into a file, because after `abc` YoWASP's Yosys 0.70 prints nothing more."""
@@ -39,7 +41,7 @@ class Synthesis:
 
     lut, ff, dsp : TRELLIS_COMB, TRELLIS_FF, MULT18X18D.  ram : DP16KD.
     fmax_mhz : median over the seeds after place and route.  seeds : every one's.
-    transistors : estimate for static CMOS, after ABC.  sha256 : of the Verilog measured.
+    transistors : estimate for static CMOS, after ABC, without memories.  sha256 : of the Verilog measured.
     """
 
     lut: int
@@ -57,25 +59,24 @@ class Registered(Unit):
 
     def __init__(self, inner: Unit, both: bool) -> None:
         self.inner, self.both = inner, both
-        members = {path[0]: member for path, member, _ in inner.signature.flatten(inner)}
-        super().__init__({name: (In if member.flow == In else Out)(member.shape) for name, member in members.items()},
+        self._ports = ports_of(inner)
+        super().__init__({port.name: (In if port.inward else Out)(len(port.value)) for port in self._ports},
                          of=inner.module_name, both=int(both))
-        self._members = members
 
     @property
     def registers(self) -> int:
         """Flip-flops that are not the unit's own."""
-        return sum(len(getattr(self, name)) for name, member in self._members.items() if member.flow == In or self.both)
+        return sum(len(port.value) for port in self._ports if port.inward or self.both)
 
     def elaborate(self, platform: object) -> Module:
         """Wire it up."""
         m = Module()
-        unit = place(m, "unit", self.inner)
-        for name, member in self._members.items():
-            inside, outside = getattr(unit, name), getattr(self, name)
-            source, sink = (outside, inside) if member.flow == In else (inside, outside)
-            if member.flow == In or self.both:
-                register = Signal(len(outside), name=f"{name}_register", reset_less=True)
+        place(m, "unit", self.inner)
+        for port in self._ports:
+            outside = getattr(self, port.name)
+            source, sink = (outside, port.value) if port.inward else (port.value, outside)
+            if port.inward or self.both:
+                register = Signal(len(outside), name=f"{port.name}_register", reset_less=True)
                 m.d.sync += register.eq(source)
                 source = register
             m.d.comb += sink.eq(source)
@@ -121,12 +122,12 @@ def synthesise(make: Callable[[], Unit], seeds: Iterable[int], registered: bool,
 
 
 def transistors(unit: Unit, folder: Path) -> int:
-    """Yosys' estimate for static CMOS after ABC, by `TRANSISTORS`; a flip-flop counts as 16."""
+    """Yosys' estimate for static CMOS after ABC, by `TRANSISTORS`; a flip-flop counts as 16, a `Ram` as nothing."""
     design = verilog_of(unit)
     (folder / "gates.v").write_text(design.text, encoding="utf-8")
     statistics_file = folder / "gates.txt"
     statistics_file.unlink(missing_ok=True)
-    run_tool(yosys(), folder, "-q", "-p", TRANSISTORS.format(top=design.top))
+    run_tool(yosys(), folder, "-q", "-p", TRANSISTORS.format(top=design.top, memories="*ram_w*_d*"))
     said = statistics_file.read_text(encoding="utf-8") if statistics_file.exists() else ""
     found = re.findall(r"Estimated number of transistors:\s+(\d+)\s*$", said, re.MULTILINE)
     if not found:

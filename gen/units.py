@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The arithmetic units by name, each to be generated and synthesised alone: `units`, `gen --unit`, `synth --unit`."""
+"""The units by name, each to be generated and synthesised alone: `units`, `gen --unit`, `synth --unit`."""
 
 import difflib
 import inspect
@@ -25,17 +25,23 @@ from focus_rtl.hdl.numeric.product import IntegerProduct
 from focus_rtl.hdl.numeric.recode import Recode
 from focus_rtl.hdl.numeric.requantise import IntToFloat, Requantise
 from focus_rtl.hdl.numeric.widen import Widen
+from focus_rtl.hdl.sec.bubble import Bubble
+from focus_rtl.hdl.sec.importance import Importance
+from focus_rtl.hdl.sec.offset_decoder import OffsetDecoder
+from focus_rtl.hdl.sec.offset_encoder import OffsetEncoder
+from focus_rtl.hdl.sec.radix import Radix
+from focus_rtl.hdl.sec.sec import Sec
 from focus_rtl.hdl.unit import Unit
 
 __all__ = ["UNITS", "ChosenUnit", "choose", "options_of", "summary_of"]
 
 UNITS: dict[str, type[Unit]] = {
-    "accumulate": Accumulate, "add": Add, "add_product": AddProduct, "int_to_float": IntToFloat,
-    "integer_greater": IntegerGreater, "integer_product": IntegerProduct, "integer_square": IntegerSquare,
-    "integer_verdict": IntegerVerdict,
-    "mean": Mean, "multiply": Multiply, "multiply32": Multiply32, "narrow": Narrow, "pe": Pe, "product": Product,
-    "product_greater": ProductGreater, "recode": Recode, "reciprocal": Reciprocal, "requantise": Requantise,
-    "widen": Widen,
+    "accumulate": Accumulate, "add": Add, "add_product": AddProduct, "bubble": Bubble, "importance": Importance,
+    "int_to_float": IntToFloat, "integer_greater": IntegerGreater, "integer_product": IntegerProduct,
+    "integer_square": IntegerSquare, "integer_verdict": IntegerVerdict, "mean": Mean, "multiply": Multiply,
+    "multiply32": Multiply32, "narrow": Narrow, "offset_decoder": OffsetDecoder, "offset_encoder": OffsetEncoder,
+    "pe": Pe, "product": Product, "product_greater": ProductGreater, "radix": Radix, "recode": Recode,
+    "reciprocal": Reciprocal, "requantise": Requantise, "sec": Sec, "widen": Widen,
 }
 """Name on the command line -> class; its constructor's parameters are the keys of `--set`."""
 

@@ -178,6 +178,10 @@ RULES: tuple[Rule, ...] = (
     _multiplier("compare_multiplier"),
     _multiplier("scale_multiplier"),
     _choice("representative", ("first", "mean")),
+    _range("sec_tokens_max", 1, 65536),
+    _powers("sec_lanes", 2, 64),
+    _choice("top_k", ("radix", "bubble")),
+    _range("offset_bits", 1, 16),
     _choice("memories", ("inferred", "macros")),
 )
 """Every rule of a configuration, in the order in which problems are reported."""
@@ -247,6 +251,10 @@ class Parameters:
     scale_multiplier : how int8 sums are multiplied by their scales: `dsp`, `lut` or `serial`; other dtypes have none.
         Also how sums become means, where `serial` counts as `lut`.
     representative : what a group is replaced by: its `first` vector, or the `mean` of all.
+    sec_tokens_max : largest number of image tokens that the semantic concentrator keeps a score of.
+    sec_lanes : a, scores that it takes per cycle.
+    top_k : how it finds the k largest scores: `radix` (bit by bit) or `bubble` (the published sorter); the same result.
+    offset_bits : width of an offset between retained tokens; longer gaps are escaped.
     memories : `inferred` RAM, or `macros` (black boxes, listed in the manifest).
 
     Raises
@@ -275,6 +283,10 @@ class Parameters:
     compare_multiplier: str
     scale_multiplier: str
     representative: str
+    sec_tokens_max: int
+    sec_lanes: int
+    top_k: str
+    offset_bits: int
     memories: str
 
     KINDS: ClassVar[dict[str, type]] = {}

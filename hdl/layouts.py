@@ -10,9 +10,9 @@ from amaranth.utils import bits_for
 from focus_rtl.golden.params import Parameters
 
 __all__ = [
-    "COUNTERS", "ERRORS", "ORDERS", "TAG_BITS", "accumulators", "array_beat", "gather_order", "index_beat", "job",
-    "maps", "output_order", "position", "preloads", "psum_beat", "scales", "scatter_order", "slice_beat", "status",
-    "summary", "tile", "tile_order", "vector_beat", "vector_elements", "weights",
+    "COUNTERS", "ERRORS", "ORDERS", "TAG_BITS", "accumulators", "array_beat", "gather_order", "grid_position",
+    "index_beat", "job", "maps", "output_order", "position", "preloads", "psum_beat", "scales", "scatter_order",
+    "slice_beat", "status", "summary", "tile", "tile_order", "vector_beat", "vector_elements", "weights",
 ]
 
 ORDERS = 4
@@ -145,8 +145,13 @@ def weights(p: Parameters) -> StructLayout:
 
 def position(p: Parameters) -> StructLayout:
     """Where a token comes from; `image` = 0 marks text and padding."""
-    return StructLayout({"column": bits_for(p.grid_max[2]), "row": bits_for(p.grid_max[1]),
-                         "frame": bits_for(p.grid_max[0] - 1), "image": 1})
+    return grid_position(p.grid_max)
+
+
+def grid_position(grid_max: tuple[int, ...]) -> StructLayout:
+    """The same for a largest grid of (frames, height, width); row and column have room for a place outside it."""
+    frames, height, width = grid_max
+    return StructLayout({"column": bits_for(width), "row": bits_for(height), "frame": bits_for(frames - 1), "image": 1})
 
 
 def index_beat(p: Parameters) -> StructLayout:

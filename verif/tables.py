@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of docs/arithmetic.md and docs/concentrator.md, rendered from the records; nobody types a figure.
+"""The tables of docs/arithmetic.md, concentrator.md and sec.md, rendered from the records; nobody types a figure.
 
     python -m focus_rtl.verif.tables write    # render them
     python -m focus_rtl.verif.tables check    # 1 if a table differs from its records, or a record is stale
@@ -20,12 +20,14 @@ from focus_rtl.verif.golden import film, speed
 from focus_rtl.verif.numeric.area import ROWS
 from focus_rtl.verif.numeric.campaign import CAMPAIGNS
 from focus_rtl.verif.numeric.exhaustive import SPACES
-from focus_rtl.verif.records import AREAS, ARITHMETIC, CONCENTRATOR, ROOT, Record, read
+from focus_rtl.verif.records import AREAS, ARITHMETIC, CONCENTRATOR, ROOT, SEC, Record, read
+from focus_rtl.verif.sec.cycles import ROWS as SEC_ROWS
 
 __all__ = ["TABLES", "TARGETS", "Table", "check", "differences", "render", "stale", "write"]
 
 PAGE = ROOT / "docs" / "arithmetic.md"
 CONCENTRATOR_PAGE = ROOT / "docs" / "concentrator.md"
+SEC_PAGE = ROOT / "docs" / "sec.md"
 MARK = re.compile(r"<!--table:(\w+)-->\n(.*?)<!--/table-->", re.DOTALL)
 
 Records = Mapping[str, Record]
@@ -109,6 +111,21 @@ def _speed(name: str, record: Record) -> Cells:
             f"{record['unique_ratio']:.1%}")
 
 
+def _sec_cycles(name: str, record: Record) -> Cells:
+    _, sorter, tokens, k = name.split()
+    counts = (f"{record[key]:,}" for key in ("cycles", "published", "qk"))
+    return f"`{sorter}`", f"{int(tokens):,}", f"{int(k):,}", *counts, f"{record['cycles'] / record['qk']:.3%}"
+
+
+def _sec_area(name: str, record: Record) -> Cells:
+    return (f"`{name.split()[1]}`", *(f"{record[key]:,}" for key in ("lut", "ff", "ram")), f"{record['fmax']:.0f}",
+            f"{record['transistors']:,}")
+
+
+def _sec_designs(kind: str) -> dict[str, Callable[[], str]]:
+    return {name: row.design for name, row in SEC_ROWS.items() if name.startswith(kind)}
+
+
 TABLES: dict[str, Table] = {
     "areas": Table(AREAS, {name: row.design for name, row in ROWS.items()}, (
         "unit", "depth", "-:LUT", "-:FF", "-:DSP", "-:Fmax, MHz", "-:transistors", "-:simulated cycles per CPU second",
@@ -125,6 +142,12 @@ TABLES: dict[str, Table] = {
     "layers": Table(CONCENTRATOR, dict.fromkeys(speed.RECORDS, film.design), (
         "format", "representative", "-:vectors per CPU second", "-:the textbook's", "-:ratio", "-:memory, MB",
         "-:published sparsity", "-:unique / in"), _speed, CONCENTRATOR_PAGE),
+    "sec_cycles": Table(SEC, _sec_designs("cycles"), (
+        "`top_k`", "-:M", "-:k", "-:cycles", "-:M k / a", "-:Q K^T, image rows", "-:share of it"), _sec_cycles,
+        SEC_PAGE),
+    "sec_areas": Table(SEC, _sec_designs("area"), (
+        "unit", "-:LUT", "-:FF", "-:RAM blocks", "-:Fmax, MHz", "-:transistors, without memories"), _sec_area,
+        SEC_PAGE),
 }
 
 
@@ -188,13 +211,13 @@ def stale() -> list[str]:
 
 
 def _pages(page: Path | None) -> list[Path]:
-    return [PAGE, CONCENTRATOR_PAGE] if page is None else [page]
+    return [PAGE, CONCENTRATOR_PAGE, SEC_PAGE] if page is None else [page]
 
 
 def _names(page: Path) -> list[str]:
     """Tables that a page must have; all of them if it is none of the known ones."""
     own = [name for name, table in TABLES.items() if table.page == page]
-    return own if page == CONCENTRATOR_PAGE else [*(own or TABLES), "targets"]
+    return own if page in (CONCENTRATOR_PAGE, SEC_PAGE) else [*(own or TABLES), "targets"]
 
 
 def write(page: Path | None = None) -> None:

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
@@ -37,6 +38,9 @@ NUMBERS = ("rows", "cols", "vector", "m_tile", "frames", "height", "width", "k_m
 """Fields of which at least three values have to occur."""
 
 Pair = tuple[str, int | str, str, int | str]
+
+OUTSIDE: dict[str, Any] = {"sec_tokens_max": 64, "sec_lanes": 2, "top_k": "radix", "offset_bits": 4}
+"""Fields of the semantic concentrator, which the core does not place yet: to draw them would change nothing."""
 
 RELATIONS = ("R != C", "R = C", "R < V", "R = V", "C < V", "C = V", "V no power of two")
 
@@ -121,7 +125,7 @@ def _random(rng: Generator) -> Parameters | None:
         k_max=vector * draw((3, 4, 7)) + draw((0, 1, 3)), n_max=vector * draw((3, 5)) + draw((0, 2)),
         tokens_max=draw((128, 200, 513, 4096)), scatter_lanes=lanes, psum_banks=banks,
         scatter_lookahead=draw(EVERY["scatter_lookahead"]), matchers=matchers, matcher_lanes=matcher_lanes,
-        pe_depth=draw(EVERY["pe_depth"]), memories="inferred")
+        pe_depth=draw(EVERY["pe_depth"]), **OUTSIDE, memories="inferred")
 
 
 def value_bins(p: Parameters) -> Iterator[str]:

@@ -20,9 +20,14 @@ from pathlib import Path
 
 import focus_rtl.hdl
 from focus_rtl.verif.bench.cache import CACHE_VARIABLE, cache_root
-from focus_rtl.verif.core.faults import FAULTS, TESTS, Fault
+from focus_rtl.verif.core import faults as core_faults
+from focus_rtl.verif.core.faults import Fault
+from focus_rtl.verif.sec import faults as sec_faults
 
 __all__ = ["Verdict", "copy_package", "main", "try_fault"]
+
+FAULTS: tuple[Fault, ...] = (*core_faults.FAULTS, *sec_faults.FAULTS)
+TESTS = core_faults.TESTS | sec_faults.TESTS
 
 AREAS = ("golden", "hdl", "gen", "verif")
 

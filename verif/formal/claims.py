@@ -14,6 +14,7 @@ from focus_rtl.hdl.numeric.widen import Widen
 from focus_rtl.hdl.unit import Unit
 from focus_rtl.verif.formal.comparisons import COMPARISONS, ForgetsLost
 from focus_rtl.verif.formal.gathering import GATHERING
+from focus_rtl.verif.formal.sec import SEC
 from focus_rtl.verif.formal.smt import Claim, port
 from focus_rtl.verif.formal.window import WINDOWS
 
@@ -137,4 +138,5 @@ CLAIMS: dict[str, Claim] = {
     **COMPARISONS,
     **WINDOWS,
     **GATHERING,
+    **SEC,
 }

@@ -42,6 +42,10 @@ BROKEN: list[tuple[dict[str, Any], str, Any]] = [
     ({"compare_multiplier": "slow"}, "compare_multiplier", "dsp"),
     ({"scale_multiplier": "booth"}, "scale_multiplier", "dsp"),
     ({"representative": "last"}, "representative", "first"),
+    ({"sec_tokens_max": 0}, "sec_tokens_max", 1),
+    ({"sec_lanes": 100}, "sec_lanes", 64),
+    ({"top_k": "merge"}, "top_k", "radix"),
+    ({"offset_bits": 17}, "offset_bits", 16),
     ({"memories": "sram"}, "memories", "inferred"),
 ]
 

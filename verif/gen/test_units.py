@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The arithmetic units alone: generated with their contract, linted, synthesised; wrong names and values refused."""
+"""Units alone: generated with their contract, linted, synthesised; wrong names and values refused."""
 
 import json
 from pathlib import Path
@@ -32,7 +32,7 @@ def test_every_unit_comes_with_ports_and_contract(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "overrides"), [("add", []), ("requantise", ["multiplier=serial"]),
-                                                 ("pe", ["multiplier=lut"])])
+                                                 ("pe", ["multiplier=lut"]), ("sec", []), ("offset_decoder", [])])
 def test_units_lint_in_silence(name: str, overrides: list[str], tmp_path: Path) -> None:
     made = generate_unit(choose(name, overrides))
     folder = tmp_path / "unit"
