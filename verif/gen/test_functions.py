@@ -92,7 +92,7 @@ class Random(Unit):
             with m.Elif(z.any()):
                 m.d.comb += result[3:7].eq(x)
         else:
-            with m.Switch(Cat(x, y)[:3]):
+            with m.Switch(Cat(x, y, z)[:3]):
                 with m.Case("0-1"):
                     m.d.comb += result.eq(x + z)
                 with m.Case(2, 6):
