@@ -18,6 +18,7 @@ from focus_rtl.gen.lint import black_boxes
 from focus_rtl.gen.memories import block_modules, memory_rows, total_bits
 from focus_rtl.golden.params import Parameters
 from focus_rtl.hdl.core import Core
+from focus_rtl.hdl.sec.sec import Sec
 from focus_rtl.hdl.sic.gather import Gather
 from focus_rtl.hdl.sic.layouter import Layouter
 from focus_rtl.hdl.sic.matcher import Matcher
@@ -26,7 +27,7 @@ from focus_rtl.hdl.sic.scatter import Scatter
 from focus_rtl.hdl.sic.scatter_lane import ScatterLane
 from focus_rtl.hdl.unit import Unit
 
-__all__ = ["BITS_PER_PE", "ROUTED", "UNITS", "Area", "Share", "area_of", "share_of", "transistors"]
+__all__ = ["BITS_PER_PE", "ROUTED", "UNITS", "Area", "Share", "area_of", "semantic", "share_of", "transistors"]
 
 UNITS: dict[str, type[Unit]] = {"layouter": Layouter, "matcher": Matcher, "gather": Gather, "scatter": Scatter}
 """Units of the concentrator by name; each takes the `Parameters`."""
@@ -71,9 +72,9 @@ class Area:
 class Share:
     """What concentration adds to a core, in transistors of logic.
 
-    focus : gather, map buffer, and scatter but for its first lane, by block.  dense : the first lane, array, buffers.
-    pe : one PE.  dense_bits : of the buffers and accumulators.  psum_bits : of the psum store, which a machine without
-    scatter may do without.  focus_bits : of gather and map buffer.
+    focus : gather, map buffer, scatter but for its first lane, semantic concentrator, by block.  dense : first lane,
+    array, buffers.  pe : one PE.  dense_bits : of the buffers and accumulators.  psum_bits : of the psum store, which a
+    machine without scatter may do without.  focus_bits : of gather, map buffer and semantic concentrator.
     """
 
     focus: dict[str, int]
@@ -173,8 +174,13 @@ def _bits(design: EmittedDesign) -> int:
     return total_bits(memory_rows(design))
 
 
+def semantic(memories: str) -> Sec:
+    """The semantic concentrator that belongs to a core; it stands beside it."""
+    return Sec(memories=memories)
+
+
 def share_of(params: Parameters) -> Share:
-    """Synthesise the whole core, and set what concentration adds against the machine without it."""
+    """Synthesise the whole core and the semantic concentrator, and set what they add against the dense machine."""
     params = replace(params, memories="macros")
     design = verilog_of(Core(params))
     modules, area, bits = block_modules(design), transistors(design), Counter[str]()
@@ -183,11 +189,13 @@ def share_of(params: Parameters) -> Share:
     lane = area[ScatterLane(params).module_name]
     focus = {name: area[modules[name]] for name in FOCUS}
     focus["scatter"] -= lane
+    beside = verilog_of(semantic("macros"))
+    focus["sec"] = transistors(beside)[beside.top]
     dense = {name: area[modules[name]] for name in DENSE if name in modules}
     psums = _bits(verilog_of(PsumStore(params)))
     pe = area[_only(area, "pe_d")]
     return Share(focus, {**dense, "lane": lane}, pe, bits["scatter"] - psums + sum(bits[name] for name in DENSE), psums,
-                 sum(bits[name] for name in FOCUS) - bits["scatter"])
+                 sum(bits[name] for name in FOCUS) - bits["scatter"] + _bits(beside))
 
 
 def _only(area: dict[str, int], start: str) -> str:

@@ -96,7 +96,7 @@ def _area(name: str, record: Record) -> Cells:
 
 
 def _share(name: str, record: Record) -> Cells:
-    millions = (f"{_value(record, figure) / 1e6:.3f}" for figure in ("gather", "scatter", "array", "lane"))
+    millions = (f"{_value(record, figure) / 1e6:.3f}" for figure in ("gather", "scatter", "sec", "array", "lane"))
     return (*_key(name, "matchers", "lanes"), *millions, *(
         f"{100 * _value(record, figure):.2f} %" for figure in ("ratio", "ratio_without_psums", "ratio_with_memories")))
 
@@ -118,8 +118,8 @@ TABLES: dict[str, Table] = {
         "unit", "-:matchers", "-:lanes", "-:S", "-:banks", "-:transistors", "-:memory, bits", "-:LUT", "-:FF", "-:DSP",
         "-:block memories", "-:Fmax, MHz"), _area),
     "share": _table("share", (
-        "-:matchers", "-:lanes", "-:gather, M", "-:scatter beyond its first lane, M", "-:array, M", "-:first lane, M",
-        "-:ratio", "-:psum store no buffer", "-:with memories"), _share),
+        "-:matchers", "-:lanes", "-:gather, M", "-:scatter beyond its first lane, M", "-:semantic, M", "-:array, M",
+        "-:first lane, M", "-:ratio", "-:psum store no buffer", "-:with memories"), _share),
 }
 
 
