@@ -69,8 +69,12 @@ module {name}(clk, w_en, w_addr, w_data, r_en, r_addr, r_data);
     if (r_en) r_data <= words[r_addr];
   end
 `ifdef {RW_CHECK}
-  always @(posedge clk)
-    if (w_en && r_en && w_addr == r_addr) $fatal(1, "%m: address %0d is read while it is written", r_addr);
+  reg clocked = 1'b0;  // before the first edge, which is a reset's, the registers around may hold anything
+  always @(posedge clk) begin
+    clocked <= 1'b1;
+    if (clocked && w_en && r_en && w_addr == r_addr)
+      $fatal(1, "%m: address %0d is read while it is written", r_addr);
+  end
 `endif
 endmodule
 """

@@ -14,6 +14,7 @@ from focus_rtl.hdl.array.sequencer import Sequencer
 from focus_rtl.hdl.array.systolic import Systolic
 from focus_rtl.hdl.control import Control
 from focus_rtl.hdl.core import Core, core_members
+from focus_rtl.hdl.sic.gather import Gather
 from focus_rtl.hdl.sic.scatter import Scatter
 from focus_rtl.hdl.unit import Unit
 
@@ -45,8 +46,9 @@ class WatchedCore(Core):
         members = {**core_members(p), "probes": Out(data.StructLayout(dict.fromkeys(PROBES, 1)))}
         Unit.__init__(self, members, p=p)
 
-    def _report(self, m: Module, control: Control, sequencer: Sequencer, array: Systolic, scatter: Scatter) -> None:
-        super()._report(m, control, sequencer, array, scatter)
+    def _report(self, m: Module, control: Control, sequencer: Sequencer, array: Systolic, scatter: Scatter,
+                gather: Gather) -> None:
+        super()._report(m, control, sequencer, array, scatter, gather)
         beat = array.vectors
         values = {
             "weight": array.weights.valid & array.weights.ready, "valid": beat.valid, "ready": beat.ready,
