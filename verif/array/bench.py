@@ -157,6 +157,8 @@ def plot(path: Path) -> None:
 def render() -> str:
     """The records as tables and sentences, in Markdown."""
     records = {name: record for name in ROWS if (record := read(ARRAY_SPEED).get(name))}
+    if not records:
+        return "Not measured yet.\n"
     lines = _grid(("array", "-:generation, s", "-:MB", "-:Verilog, kB", "-:modules", "-:Verilator and compiler, s",
                    "-:cycles per CPU second", "-:under cocotb"), [_row(name, row) for name, row in records.items()])
     compared = [(name, row, row["plain"]) for name, row in records.items() if "rate" in row.get("plain", {})]
@@ -166,7 +168,9 @@ def render() -> str:
                         "-:cycles per CPU second", "-:speed-up"), [
             (*_row(name, row | plain_row | {"cocotb_rate": None})[:-1], f"{row['rate'] / plain_row['rate']:.2f}x")
             for name, row, plain_row in compared])
-    lines += ["", "Growth with the side n of the array, fitted to the three largest:", "", *_laws(records)]
+    laws = _laws(records)
+    if laws:
+        lines += ["", "Growth with the side n of the array, fitted to the three largest:", "", *laws]
     commits = sorted({record["commit"][:8] for record in records.values()})
     tools = sorted({f"{name} {version}" for record in records.values() for name, version in record["tools"].items()})
     return "\n".join([*lines, "", f"Recorded at {', '.join(commits)}, with {', '.join(tools)}.", ""])
@@ -192,7 +196,9 @@ def _laws(records: dict[str, Record]) -> list[str]:
     for dtype in DTYPES:
         curves = {title: curve for title in FIGURES if len((curve := _curve(records, dtype, title))[0]) > 2}
         powers = {title: exponent(*curve) for title, curve in curves.items()}
-        lines += [f"- {dtype}: " + "; ".join(f"{title} n^{power:.2f}, {law(power)}" for title, power in powers.items())]
+        if powers:
+            lines.append(f"- {dtype}: " + "; ".join(f"{title} n^{power:.2f}, {law(power)}"
+                                                    for title, power in powers.items()))
     return lines
 
 
