@@ -47,13 +47,13 @@ WORK = 40_000_000
 LIMIT = 900
 """Seconds that a step of a plain build may take."""
 
-FIGURES: dict[str, Callable[[Record], float]] = {
-    "generation, CPU s": lambda row: row["generation_seconds"],
-    "Verilog, bytes": lambda row: row["verilog_bytes"],
-    "build, CPU s": lambda row: row["build_seconds"],
-    "simulation, CPU s per million cycles": lambda row: 1e6 / row["rate"],
+FIGURES: dict[str, tuple[str, Callable[[Record], float]]] = {
+    "generation, CPU s": ("generation_seconds", lambda row: row["generation_seconds"]),
+    "Verilog, bytes": ("verilog_bytes", lambda row: row["verilog_bytes"]),
+    "build, CPU s": ("build_seconds", lambda row: row["build_seconds"]),
+    "simulation, CPU s per million cycles": ("rate", lambda row: 1e6 / row["rate"]),
 }
-"""What grows with the array: title and how to read it off a record."""
+"""What grows with the array: title, what a record must have, and how to read it off one."""
 
 
 def design(dtype: str) -> str:
@@ -62,24 +62,30 @@ def design(dtype: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def measure(name: str, tell: Callable[[str], None]) -> Record:
-    """All figures of a row."""
+def measure(name: str, tell: Callable[[str], None], simulated: bool = True) -> Record:
+    """All figures of a row, or only those of the generation."""
     dtype, size = name.split()[0], int(name.split()[1])
-    operands = driver.Operands.drawn(emission.parameters(size, dtype), SEED)
+    p = emission.parameters(size, dtype)
     tell("generating")
     cost, made = emission.measured(size, dtype)
     figures = {"generation_seconds": cost.seconds, "generation_megabytes": cost.megabytes,
                "verilog_bytes": cost.bytes, "modules": cost.modules}
-    figures |= _built(made, operands, tell)
-    if size <= 32:
-        tell("under cocotb")
-        under = full_rate.measured(operands, max(2, 4096 // (size * operands.p.m_tile // 16)), SEED)
-        figures["cocotb_rate"] = under["cycles"] / under["seconds"]
-    if name in PLAIN:
-        figures["plain"] = _plain(size, dtype, operands, tell)
-    command = f"python -m focus_rtl.verif.array.bench '{name}'"
+    if simulated:
+        figures |= _simulated(name, made, driver.Operands.drawn(p, SEED), tell)
+    command = f"python -m focus_rtl.verif.array.bench '{name}'" + " --generate" * (not simulated)
     tools = {"verilator": toolchain().verilator.version, "compiler": toolchain().compiler.version}
-    return figures | {"seed": SEED, "pe_depth": operands.p.pe_depth, **stamp(command, design(dtype), tools)}
+    return figures | {"seed": SEED, "pe_depth": p.pe_depth, **stamp(command, design(dtype), tools)}
+
+
+def _simulated(name: str, made: EmittedDesign, operands: driver.Operands,
+               tell: Callable[[str], None]) -> dict[str, Any]:
+    p, figures = operands.p, _built(made, operands, tell)
+    tell("under cocotb")
+    under = full_rate.measured(operands, max(2, 4096 // (p.rows * p.m_tile // 16)), SEED)
+    figures["cocotb_rate"] = under["cycles"] / under["seconds"]
+    if name in PLAIN:
+        figures["plain"] = _plain(p.rows, p.dtype, operands, tell)
+    return figures
 
 
 def _built(made: EmittedDesign, operands: driver.Operands, tell: Callable[[str], None],
@@ -123,6 +129,13 @@ def law(power: float) -> str:
     return word if abs(power - nearest) < 0.25 else f"between {names[math.floor(power)]} and {names[math.ceil(power)]}"
 
 
+def _curve(records: dict[str, Record], dtype: str, title: str) -> tuple[list[int], list[float]]:
+    """Sides and values of the rows that have a figure."""
+    key, value = FIGURES[title]
+    rows = {size: records[name] for size in SIZES if key in records.get(name := f"{dtype} {size}", {})}
+    return list(rows), [value(row) for row in rows.values()]
+
+
 def plot(path: Path) -> None:
     """Every figure over the side of the array, on logarithmic axes, a line for each data type."""
     from matplotlib import rcParams
@@ -130,10 +143,9 @@ def plot(path: Path) -> None:
     rcParams["svg.hashsalt"] = "array"
     records = read(ARRAY_SPEED)
     figure = Figure(figsize=(9, 6.5), layout="constrained")
-    for axes, (title, value) in zip(figure.subplots(2, 2).flat, FIGURES.items(), strict=True):
+    for axes, title in zip(figure.subplots(2, 2).flat, FIGURES, strict=True):
         for dtype, marker in zip(DTYPES, "os", strict=True):
-            rows = [(size, value(records[f"{dtype} {size}"])) for size in SIZES if f"{dtype} {size}" in records]
-            axes.loglog(*zip(*rows, strict=True) if rows else ((), ()), marker=marker, label=dtype)
+            axes.loglog(*_curve(records, dtype, title), marker=marker, label=dtype)
         axes.set_xticks(SIZES, [f"{size} x {size}" for size in SIZES])
         axes.minorticks_off()
         axes.set_title(title)
@@ -145,6 +157,8 @@ def plot(path: Path) -> None:
 def render() -> str:
     """The records as tables and sentences, in Markdown."""
     records = {name: record for name in ROWS if (record := read(ARRAY_SPEED).get(name))}
+    if not records:
+        return "Not measured yet.\n"
     lines = _grid(("array", "-:generation, s", "-:MB", "-:Verilog, kB", "-:modules", "-:Verilator and compiler, s",
                    "-:cycles per CPU second", "-:under cocotb"), [_row(name, row) for name, row in records.items()])
     compared = [(name, row, row["plain"]) for name, row in records.items() if "rate" in row.get("plain", {})]
@@ -154,7 +168,9 @@ def render() -> str:
                         "-:cycles per CPU second", "-:speed-up"), [
             (*_row(name, row | plain_row | {"cocotb_rate": None})[:-1], f"{row['rate'] / plain_row['rate']:.2f}x")
             for name, row, plain_row in compared])
-    lines += ["", "Growth with the side n of the array, fitted to the three largest:", "", *_laws(records)]
+    laws = _laws(records)
+    if laws:
+        lines += ["", "Growth with the side n of the array, fitted to the three largest:", "", *laws]
     commits = sorted({record["commit"][:8] for record in records.values()})
     tools = sorted({f"{name} {version}" for record in records.values() for name, version in record["tools"].items()})
     return "\n".join([*lines, "", f"Recorded at {', '.join(commits)}, with {', '.join(tools)}.", ""])
@@ -162,10 +178,10 @@ def render() -> str:
 
 def _row(name: str, row: Record) -> tuple[str, ...]:
     dtype, size = name.split()
-    under = f"{row['cocotb_rate']:,.0f}" if row.get("cocotb_rate") else "-"
+    late = [f"{row[key]:{form}}" if row.get(key) else "-"
+            for key, form in (("build_seconds", ".1f"), ("rate", ",.0f"), ("cocotb_rate", ",.0f"))]
     return (f"{dtype}, {size} x {size}", f"{row['generation_seconds']:.1f}", f"{row['generation_megabytes']:.0f}",
-            f"{row['verilog_bytes'] / 1000:.0f}", f"{row['modules']:,}", f"{row['build_seconds']:.1f}",
-            f"{row['rate']:,.0f}", under)
+            f"{row['verilog_bytes'] / 1000:.0f}", f"{row['modules']:,}", *late)
 
 
 def _grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -178,12 +194,11 @@ def _grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 def _laws(records: dict[str, Record]) -> list[str]:
     lines = []
     for dtype in DTYPES:
-        rows = {size: records[f"{dtype} {size}"] for size in SIZES if f"{dtype} {size}" in records}
-        if len(rows) < 3:
-            continue
-        powers = {title: exponent(list(rows), [value(row) for row in rows.values()])
-                  for title, value in FIGURES.items()}
-        lines += [f"- {dtype}: " + "; ".join(f"{title} n^{power:.2f}, {law(power)}" for title, power in powers.items())]
+        curves = {title: curve for title in FIGURES if len((curve := _curve(records, dtype, title))[0]) > 2}
+        powers = {title: exponent(*curve) for title, curve in curves.items()}
+        if powers:
+            lines.append(f"- {dtype}: " + "; ".join(f"{title} n^{power:.2f}, {law(power)}"
+                                                    for title, power in powers.items()))
     return lines
 
 
@@ -208,6 +223,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m focus_rtl.verif.array.bench", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of: {', '.join(ROWS)}")
+    parser.add_argument("--generate", action="store_true", help="neither build nor simulate these rows")
     parser.add_argument("--write", action="store_true", help="measure nothing: render docs/array.md and the picture")
     told = parser.parse_args(argv)
     if told.write:
@@ -218,7 +234,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if unknown:
         parser.error(f"no row {unknown.pop()!r}; there are {', '.join(ROWS)}")
     for name in told.rows or ROWS:
-        put(ARRAY_SPEED, name, measure(name, lambda phrase, name=name: print(f"{name}: {phrase}", flush=True)))
+        put(ARRAY_SPEED, name, measure(name, lambda phrase, name=name: print(f"{name}: {phrase}", flush=True),
+                                       not told.generate))
     return 0
 
 
