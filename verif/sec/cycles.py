@@ -30,7 +30,7 @@ from focus_rtl.verif.records import SEC, Record, design_of, put, read, stamp
 from focus_rtl.verif.sec.cases import beats, kept_words, softmax_rows
 from focus_rtl.verif.sec.tops import StoredSorter
 
-__all__ = ["AREAS", "CASES", "ROWS", "Row", "main", "measured", "pending", "qk_cycles"]
+__all__ = ["AREAS", "CASES", "LANES", "ROWS", "TOKENS_MAX", "Row", "main", "measured", "pending", "qk_cycles"]
 
 TOKENS_MAX, LANES = 12800, 32
 CASES = ((2366, 236), (6272, 2508), (11648, 4659))
