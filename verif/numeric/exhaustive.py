@@ -5,8 +5,9 @@
     python -m focus_rtl.verif.numeric.exhaustive narrow_bf16 --part 0.01
     python -m focus_rtl.verif.numeric.exhaustive --json docs/arithmetic.json
 
-Widenings 2**16 per format, narrowings 2**32 per format, int8 products 2**16, fp16 products 2**32 twice: of `Multiply`,
-and of what the PEs have in its place (`Recode` and `Product`).  Ends with 1 on the first difference.
+Widenings 2**16 per format, narrowings 2**32 per format, int8 products 2**16 and fp16 products 2**32, each by `dsp` and
+by `lut` multipliers, and fp16 products as the PEs make them (`Recode` and `Product`).  Ends with 1 on the first
+difference.
 """
 
 import argparse
@@ -99,9 +100,11 @@ SPACES: dict[str, Space] = {space.lane.name: space for space in (
     _unary("widen_fp16", lambda: Widen(0, "fp16"), 16, formats.widen),
     _unary("widen_bf16", lambda: Widen(0, "bf16"), 16, elements.widen_bf16),
     _binary("multiply_int8", lambda: Multiply(0, "int8"), 8, elements.multiply_int8),
+    _binary("multiply_int8_lut", lambda: Multiply(0, "int8", "lut"), 8, elements.multiply_int8),
     _unary("narrow_bf16", lambda: Narrow(0, "bf16"), 32, elements.narrow_bf16),
     _unary("narrow_fp16", lambda: Narrow(0, "fp16"), 32, formats.narrow),
     _binary("multiply_fp16", lambda: Multiply(0, "fp16"), 16, _table_of_products()),
+    _binary("multiply_fp16_lut", lambda: Multiply(0, "fp16", "lut"), 16, _table_of_products()),
     _binary("pe_product_fp16", PeProduct, 16, _table_of_products()),
 )}
 
