@@ -6,7 +6,6 @@ Commands only read arguments and print; what they do lives in the modules they i
 
 import dataclasses
 import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -170,34 +169,41 @@ def gen(
 
 @app.command()
 def synth(
-    unit: Annotated[str, typer.Option("--unit", metavar="NAME", help="Which unit; `focus-rtl units` lists them.")],
+    source: Annotated[str | None, typer.Argument(
+        metavar="PRESET_OR_TOML", help="A preset's name, or a TOML file that lists every key.")] = None,
+    target: Annotated[str | None, typer.Option(
+        "--target", metavar="TARGET", help="ecp5-25k, ecp5-45k, ecp5-85k, ice40-up5k or ice40-hx8k.")] = None,
+    unit: Annotated[str | None, typer.Option(
+        "--unit", metavar="NAME", help="One unit instead of a core; `focus-rtl units` lists them.")] = None,
     overrides: Overrides = None,
     ooc: Annotated[bool, typer.Option(
-        "--ooc", help="Out of context, without pins: the only way so far, and the default.")] = True,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds of placement; Fmax is their median.")] = 1,
+        "--ooc", help="A unit out of context, without pins, on ECP5: what happens without --target.")] = False,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds 1 .. N of placement: worst and median Fmax.")] = 1,
+    freq: Annotated[float | None, typer.Option(
+        "--freq", min=0.1, metavar="MHZ", help="The clock to aim for; else the target's.")] = None,
+    timeout: Annotated[float, typer.Option("--timeout", min=0.1, metavar="SECONDS",
+                                           help="Give up a placement after so long.")] = 3600.0,
+    output: Annotated[Path | None, typer.Option(
+        "-o", "--output", metavar="DIR", help="Folder for the report; for a core focus-<name>-<target> here.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Synthesise a unit for ECP5 with Yosys and nextpnr: LUT, FF, DSP, Fmax after place and route.
+    """Synthesise a core, or a unit, with Yosys and nextpnr: LUT, FF, DSP, RAM by unit, Fmax after place and route.
 
+    Example: focus-rtl synth ecp5-25k --target ecp5-25k --seeds 5
     Example: focus-rtl synth --unit pe --set depth=4 --ooc --seeds 5
     """
-    from focus_rtl.gen.fpga import nextpnr_ecp5, yosys
-    from focus_rtl.gen.synth import DEVICE, synthesise
-    from focus_rtl.gen.units import choose
-    chosen = choose(unit, overrides or ())
-    tools = {"yosys": yosys().version, "nextpnr-ecp5": nextpnr_ecp5().version}
-    result = synthesise(chosen.make, range(1, seeds + 1), chosen.values.get("depth") != 0,
-                        progress=lambda step: print(f"{step} ...", file=sys.stderr, flush=True))
-    if as_json:
-        say_json({"schema": "focus-rtl-synth/1", "configuration": chosen.configuration, "config_sha256": chosen.sha256,
-                  "tools": tools, "device": " ".join(DEVICE), **dataclasses.asdict(result)})
+    if (source is None) == (unit is None):
+        raise CommandError("synth takes a configuration or --unit NAME, and not both",
+                           "try focus-rtl synth tiny --target ecp5-25k, or focus-rtl synth --unit add")
+    from focus_rtl.gen.flow import command
+    if unit is not None and (ooc or target is None):
+        command.out_of_context(unit, overrides or (), target, seeds, timeout, as_json)
         return
-    say_table(("unit", "LUT", "FF", "DSP", "RAM", "Fmax, MHz", "transistors"), [
-        (unit, str(result.lut), str(result.ff), str(result.dsp), str(result.ram), f"{result.fmax_mhz:.0f}",
-         f"{result.transistors:,}")], right=(1, 2, 3, 4, 5, 6))
-    say(f"ECP5-25F, slowest speed grade, between registers; Fmax of {seeds} seed{'s' * (seeds > 1)}: "
-        f"{', '.join(f'{value:.0f}' for value in result.seeds)}; yosys {tools['yosys']}, "
-        f"nextpnr {tools['nextpnr-ecp5']}")
+    if target is None:
+        raise CommandError("synth of a core needs a target", "add for example --target ecp5-25k")
+    if ooc:
+        raise CommandError("--ooc is for a unit", "leave it out")
+    command.on_target(source, unit, overrides or (), target, seeds, freq, timeout, output, as_json)
 
 
 @app.command()

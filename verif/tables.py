@@ -13,8 +13,10 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from focus_rtl.verif.core import film as core_film
 from focus_rtl.verif.formal.claims import CLAIMS
 from focus_rtl.verif.golden import film, speed
 from focus_rtl.verif.numeric.area import ROWS
@@ -104,6 +106,13 @@ def _film(name: str, record: Record) -> Cells:
                                                                "elements", "wrong")))
 
 
+def _rtl_film(name: str, record: Record) -> Cells:
+    _, block, dtype, representative = name.split()
+    whole = [(f"{film['compared']:,}", f"{film['matched']:,}") for film in record["films"]]
+    return (" x ".join(block.split("x")), f"`{dtype}`", f"`{representative}`", *whole[0],
+            *(whole[1] if len(whole) > 1 else ("-", "-")), str(record["different"]))
+
+
 def _speed(name: str, record: Record) -> Cells:
     _, dtype, representative = name.split()
     return (f"`{dtype}`", f"`{representative}`", f"{record['rate'] / 1e6:.2f} M", f"{record['baseline'] / 1e6:.2f} M",
@@ -139,6 +148,10 @@ TABLES: dict[str, Table] = {
     "films": Table(CONCENTRATOR, dict.fromkeys(film.RECORDS, film.design), (
         "film", "-:cases", "-:decisions", "-:matches", "-:in the band", "-:of them different",
         "-:elements of representatives", "-:wrong"), _film, CONCENTRATOR_PAGE),
+    "rtl_films": Table(CONCENTRATOR, {name: partial(core_film.design, number)
+                                      for number, name in enumerate(core_film.NAMES)}, (
+        "block", "format", "representative", "-:photograph: words", "-:matches", "-:film: words", "-:matches",
+        "-:words that differ"), _rtl_film, CONCENTRATOR_PAGE),
     "layers": Table(CONCENTRATOR, dict.fromkeys(speed.RECORDS, film.design), (
         "format", "representative", "-:vectors per CPU second", "-:the textbook's", "-:ratio", "-:memory, MB",
         "-:published sparsity", "-:unique / in"), _speed, CONCENTRATOR_PAGE),

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from amaranth import Cat, Const, Module, Mux, Value
 from amaranth.lib import data
 
-from focus_rtl.hdl.numeric.bits import clamp, let, nearest_even, only_if
+from focus_rtl.hdl.numeric.bits import clamp, let, nearest_even, only_if, sticky
 from focus_rtl.hdl.numeric.pipeline import NumericUnit, Stage
 from focus_rtl.hdl.numeric.product import PARALLEL, check_multiplier, times
 from focus_rtl.hdl.numeric.recode import recoded
@@ -19,14 +19,16 @@ __all__ = ["AddProduct", "Product", "product_layout"]
 
 
 def product_layout() -> data.StructLayout:
-    """significand : 22 bits, the top one set unless the product is zero.  exponent : binary32's field, 79 .. 158, and 0
-    for a zero.  sign.  special : infinity or NaN; then the fields above mean nothing.  nan.
+    """binary32 without the two lowest fraction bits, which no product needs.
+
+    fraction : 21 bits.  exponent : 79 .. 158, so that either upper bit is set, or 0 with a fraction of 0 for a zero, or
+    255 for an infinity and the canonical NaN; only then both upper bits are set.  sign : of a NaN either one.
     """
-    return data.StructLayout({"significand": 22, "exponent": 8, "sign": 1, "special": 1, "nan": 1})
+    return data.StructLayout({"fraction": 21, "exponent": 8, "sign": 1})
 
 
 class Product(NumericUnit):
-    """recoded x recoded -> exact product, unpacked.
+    """recoded x recoded -> exact product.
 
     Latency `depth` cycles, throughput one product per cycle.
 
@@ -38,7 +40,7 @@ class Product(NumericUnit):
     Members
     -------
     a : In(19), an element recoded with ELEMENT_BIAS.  b : In(19), one with WEIGHT_BIAS.
-    o : Out(33), fields of `product_layout()`.
+    o : Out(30), fields of `product_layout()`.
     """
 
     in_functions = True
@@ -68,8 +70,9 @@ class Product(NumericUnit):
         high = s.product[21]
         # One carry chain: the bit below both codes carries the one in.
         exponent = (Cat(high, s.a_code) + Cat(Const(1, 1), s.b_code))[1:9]
-        significand = Mux(high, s.product[:22], Cat(Const(0, 1), s.product[:21]))
-        return {"o": Cat(significand, only_if(s.nonzero, exponent), s.sign, s.special, s.nan)}
+        fraction = Mux(high, s.product[:21], Cat(Const(0, 1), s.product[:20]))
+        fraction = Mux(s.special, Cat(Const(0, 20), s.nan), fraction)
+        return {"o": Cat(fraction, only_if(s.nonzero, exponent) | s.special.replicate(8), s.sign)}
 
 
 class AddProduct(NumericUnit):
@@ -87,7 +90,7 @@ class AddProduct(NumericUnit):
     Members
     -------
     a : In(32), psum: +-0, normal, infinite or the canonical NaN; a subnormal one or another NaN is not understood.
-    b : In(33), fields of `product_layout()`.  o : Out(32), psum.
+    b : In(30), fields of `product_layout()`.  o : Out(32), psum.
     """
 
     in_functions = True
@@ -103,15 +106,15 @@ class AddProduct(NumericUnit):
         product = data.View(product_layout(), s.b)
         exponent = s.a[23:31]
         normal, infinite = let(m, "normal", exponent.any()), let(m, "infinite", exponent.all())
-        magnitude = Cat(Const(0, 2), product.significand[:21], product.exponent)
+        product_normal, product_special = product.exponent[6:].any(), product.exponent[6:].all()
+        magnitude = Cat(Const(0, 2), product.fraction, product.exponent)
         subtract = let(m, "subtract", s.a[31] ^ product.sign)
         return {
-            # An infinite psum has the larger exponent by itself.
-            "swap": product.special | (s.a[:31] < magnitude), "psum": Cat(s.a[:23], normal), "psum_exponent": exponent,
-            "product": product.significand, "product_exponent": product.exponent,
+            "swap": s.a[:31] < magnitude, "psum": Cat(s.a[:23], normal), "psum_exponent": exponent,
+            "product": Cat(product.fraction, product_normal), "product_exponent": product.exponent,
             "psum_above": (exponent - product.exponent)[:8], "product_above": (product.exponent - exponent)[:8],
-            "sign": s.a[31], "subtract": subtract, "special": infinite | product.special,
-            "nan": product.nan | infinite & (s.a[22] | product.special & subtract),
+            "sign": s.a[31], "subtract": subtract, "special": infinite | product_special,
+            "nan": product_special & product.fraction[20] | infinite & (s.a[22] | product_special & subtract),
         }
 
     def _order(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
@@ -124,13 +127,9 @@ class AddProduct(NumericUnit):
         }
 
     def _align(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
-        value, lost = Cat(Const(0, 2), s.small), Const(0, 1)
-        for place in (4, 3, 2, 1, 0):
-            step, width = 1 << place, len(value)
-            far = s.distance[place]
-            lost = let(m, f"lost_{step}", lost | far & value[:step].any())
-            value = let(m, f"aligned_{step}", Mux(far, Cat(value[step:], Const(0, min(step, width))), value))
-        return {"large": s.large, "small": Cat(lost, value), "exponent": s.exponent, "sign": s.sign,
+        small = let(m, "guarded", Cat(Const(0, 2), s.small))
+        lost = sticky(small, s.distance)
+        return {"large": s.large, "small": Cat(lost, small >> s.distance), "exponent": s.exponent, "sign": s.sign,
                 "subtract": s.subtract, "special": s.special, "nan": s.nan}
 
     def _add(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:

@@ -14,8 +14,8 @@ from focus_rtl.hdl.layouts import vector_beat, vector_elements
 from focus_rtl.hdl.memory.ram import Ram
 from focus_rtl.hdl.numeric.accumulate import Accumulate
 from focus_rtl.hdl.numeric.mean import Mean, Reciprocal
+from focus_rtl.hdl.numeric.pipeline import late
 from focus_rtl.hdl.numeric.widen import Widen
-from focus_rtl.hdl.sic.dot import late
 from focus_rtl.hdl.stream.fifo import Fifo
 from focus_rtl.hdl.unit import Unit, place
 

@@ -26,7 +26,7 @@ class Dot(Unit):
     V to a power of two means.  Any number of lanes gives the same bits.  Nothing stalls; `valid` may have gaps.
 
     Latency `latency` cycles from the last beat to `o`, throughput one beat per cycle.  A vector may also be a single
-    beat with `last` (its result then means nothing), so that placeholders cost one cycle.
+    beat with `last` (its result then means nothing), so that one that counts for nothing costs one cycle.
 
     Parameters
     ----------

@@ -154,22 +154,22 @@ class Matcher(Unit):
         last, and whether the round is the vector's first and final one.
         """
         fresh = Signal(init=1)
-        left, todo, rest = (Signal(self.p.window, name=name) for name in ("left", "todo", "rest"))
+        left, waiting, rest = (Signal(self.p.window, name=name) for name in ("left", "waiting", "rest"))
         tag = Signal(self._tag)
         cycle, wait = Signal(range(max(self.pace, 2))), self.pace - self.beats
         first, final, last_beat = Signal(), Signal(), Signal()
         m.d.comb += [
-            todo.eq(Mux(fresh, Cat(1, self.visible[1:]), left)),
+            waiting.eq(Mux(fresh, Cat(1, self.visible[1:]), left)),
             tag.active.eq(self.active), tag.last.eq(self.last), Value.cast(tag.place).eq(Value.cast(self.place)),
             last_beat.eq((cycle == self.pace - 1) | ~self.active),
             first.eq(fresh), final.eq(~rest.any() | ~self.active), self.done.eq(self.valid & last_beat & final),
         ]
         for number in reversed(range(self.rounds)):  # the lowest round with anything to do is assigned last, and wins
             low, high = number * self.units, (number + 1) * self.units
-            with m.If(todo[low:high].any()):
-                slots = todo[low:high] if number else Cat(0, todo[1:high])
+            with m.If(waiting[low:high].any()):
+                slots = waiting[low:high] if number else Cat(0, waiting[1:high])
                 m.d.comb += [tag.round.eq(code_of(self._high, number)), tag.candidates.eq(Mux(self.active, slots, 0)),
-                             rest.eq(Cat(Const(0, high), todo[high:]))]
+                             rest.eq(Cat(Const(0, high), waiting[high:]))]
         with m.If(self.valid):
             m.d.sync += cycle.eq(cycle + 1)
             with m.If(last_beat):

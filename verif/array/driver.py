@@ -27,7 +27,9 @@ from focus_rtl.verif.bench.toolchain import toolchain
 __all__ = ["PASSES", "Built", "Operands", "Run", "build", "simulate"]
 
 PASSES = 4
-VERILATE = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-fatal", "-Wno-lint", "-Wno-style")
+VERILATE = ("-O3", "-fno-localize", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-fatal",
+            "-Wno-lint", "-Wno-style")
+"""-fno-localize: else what a function gives lands in a variable of its own on the stack, which is zeroed before."""
 FAST, SLOW = "-O2", "-O0"
 """Of what runs every cycle, and of what runs once.  With -O1 an array of 32 x 32 is a third slower."""
 

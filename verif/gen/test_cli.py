@@ -301,7 +301,8 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
 def test_doctor_finds_everything_here(tmp_path: Path) -> None:
     report = json.loads(ok("doctor", "--json", cwd=tmp_path))
     assert all(tool["found"] and tool["version"] for tool in report["tools"])
-    assert {"python", "verilator", "c++", "cocotb", "yosys"} <= {tool["name"] for tool in report["tools"]}
+    synthesis = {f"{name} (synthesis)" for name in ("yosys", "nextpnr-ecp5", "nextpnr-ice40")}
+    assert {"python", "verilator", "c++", "cocotb", "yosys", *synthesis} <= {tool["name"] for tool in report["tools"]}
 
 
 def test_doctor_names_the_cure_of_what_is_missing(tmp_path: Path) -> None:

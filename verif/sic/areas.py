@@ -5,16 +5,18 @@ The hierarchy stays: each distinct module is synthesised once and counted as oft
 takes a minute.  Nothing is optimised across a module's border; that is the same for all that are compared here.
 """
 
-import hashlib
 import json
 import tempfile
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from focus_rtl.gen.emit import EmittedDesign, verilog_of
+from focus_rtl.gen.flow.cells import read_cells, total
+from focus_rtl.gen.flow.netlist import transistors_of
+from focus_rtl.gen.flow.targets import COLUMNS, ECP5
 from focus_rtl.gen.fpga import nextpnr_ecp5, run_tool, yosys
-from focus_rtl.gen.lint import black_boxes
 from focus_rtl.gen.memories import block_modules, memory_rows, total_bits
 from focus_rtl.golden.params import Parameters
 from focus_rtl.hdl.core import Core
@@ -43,12 +45,6 @@ ROUTED = 25_000
 """LUTs up to which a unit is placed and routed: beyond, that takes longer than anything else here."""
 
 DEVICE = ("--85k", "--package", "CABGA756", "--speed", "6", "--out-of-context", "--freq", "100", "--timing-allow-fail")
-
-GATES = {"$_NOT_": 2, "$_NAND_": 4, "$_NOR_": 4, "$_AOI3_": 6, "$_OAI3_": 6, "$_AOI4_": 8, "$_OAI4_": 8, "$_DFF_P_": 16}
-"""Transistors of the cells that `abc -g cmos4` and `dfflegalize` leave, as Yosys counts them."""
-
-LUTS = {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 6}
-"""LUTs that a cell of ECP5 takes; a distributed memory of 16 x 4 takes three slices' worth with its write port."""
 
 
 @dataclass(frozen=True)
@@ -97,40 +93,6 @@ class Share:
         return (sum(self.focus.values()) + extra) / base
 
 
-def _cells(design: EmittedDesign, script: str, folder: Path) -> dict[str, Counter[str]]:
-    """Module -> cells of its own by type, after a Yosys script; instances of other modules are among them.
-
-    The statistics go through a file: ABC takes Yosys' standard output with it.
-    """
-    name = f"{hashlib.sha256(script.encode()).hexdigest()[:8]}"
-    source, found = folder / f"{name}.v", folder / f"{name}.json"
-    source.write_text(design.text + (black_boxes(design.macros) if design.macros else ""), encoding="utf-8")
-    boxes = f"blackbox {' '.join(design.macros)}; " if design.macros else ""
-    run_tool(yosys(), folder, "-q", "-p", f"read_verilog {source.name}; {boxes}{script.format(top=design.top)}; "
-             f"tee -q -o {found.name} stat -json -top {design.top}")
-    text = found.read_text(encoding="utf-8")
-    modules = json.loads(text[text.index("{"):])["modules"]
-    return {module.lstrip("\\"): Counter(entry["num_cells_by_type"]) for module, entry in modules.items()}
-
-
-def _total(cells: dict[str, Counter[str]], top: str, cost: dict[str, int], ignored: set[str]) -> int:
-    """Cost of all cells below a module.
-
-    Raises
-    ------
-    RuntimeError : a cell has no cost and is not ignored: the total would be too small.
-    """
-    total = 0
-    for kind, count in cells[top].items():
-        if kind in cells and kind not in ignored:
-            total += count * _total(cells, kind, cost, ignored)
-        elif kind in cost:
-            total += count * cost[kind]
-        elif kind not in ignored:
-            raise RuntimeError(f"{top}: {count} cells {kind}, whose area is not known")
-    return total
-
-
 def transistors(design: EmittedDesign) -> dict[str, int]:
     """Module -> transistors of its logic and all below it; the design's memories are black boxes and count nothing.
 
@@ -138,19 +100,18 @@ def transistors(design: EmittedDesign) -> dict[str, int]:
     ------
     ToolMissing, RuntimeError : no Yosys, or it failed.
     """
-    script = ("hierarchy -top {top}; synth -noabc -top {top}; dfflegalize -cell $_DFF_P_ 01; delete t:$scopeinfo; "
-              "opt_clean; abc -g cmos4; opt_clean")
     with tempfile.TemporaryDirectory(prefix="focus-rtl-area-") as folder:
-        cells = _cells(design, script, Path(folder))
-    return {module: _total(cells, module, GATES, set(design.macros)) for module in cells if module not in design.macros}
+        return transistors_of(design, Path(folder))
 
 
 def _ecp5(design: EmittedDesign, folder: Path) -> dict[str, int]:
     """LUTs, registers, multipliers and block memories of a design whose memories are inferred."""
-    cells = _cells(design, "synth_ecp5 -noflatten -noiopad -top {top} -json unit.json; delete t:$scopeinfo", folder)
-    kinds = {kind for module in cells.values() for kind in module} - cells.keys()
-    columns = {"lut": LUTS, "ff": {"TRELLIS_FF": 1}, "dsp": {"MULT18X18D": 1}, "ram": {"DP16KD": 1}}
-    return {name: _total(cells, design.top, cost, kinds - cost.keys()) for name, cost in columns.items()}
+    (folder / "unit.v").write_text(design.text, encoding="utf-8")
+    run_tool(yosys(), folder, "-q", "-p",
+             f"read_verilog unit.v; synth_ecp5 -noflatten -noiopad -top {design.top} -json unit.json; "
+             f"delete t:$scopeinfo; tee -q -o cells.json stat -json -top {design.top}")
+    cells = read_cells(folder / "cells.json")
+    return {column: total(cells, design.top, partial(ECP5.cells_of, column)) for column in COLUMNS}
 
 
 def _fmax(folder: Path, seed: int) -> float:

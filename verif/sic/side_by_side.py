@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Several units in one device, so that many ways of building one cost a single simulation build."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from amaranth import Module
 from amaranth.lib.wiring import Out, connect, flipped
 
 from focus_rtl.hdl.unit import Unit, place
+from focus_rtl.verif.bench.session import seed
 from focus_rtl.verif.bench.streams import Bench
 
-__all__ = ["One", "SideBySide"]
+__all__ = ["One", "SideBySide", "fresh_bench"]
 
 
 class SideBySide(Unit):
@@ -44,3 +46,12 @@ class One:
     @property
     def cycle(self) -> int:
         return self.bench.cycle
+
+
+async def fresh_bench(dut: Any, quiet: Iterable[str]) -> Bench:
+    """A bench with this run's seed, after a reset; the quiet ports are 0 from the beginning."""
+    bench = Bench(dut, seed())
+    for port in quiet:
+        bench.write(port, 0)
+    await bench.reset()
+    return bench

@@ -20,7 +20,7 @@ from focus_rtl.verif.bench.runner import simulate
 from focus_rtl.verif.bench.session import bench_test, config, seed
 from focus_rtl.verif.bench.streams import ALWAYS, Bench, Stall
 from focus_rtl.verif.golden.cases import make_params, rough_vectors
-from focus_rtl.verif.sic.side_by_side import One, SideBySide
+from focus_rtl.verif.sic.side_by_side import One, SideBySide, fresh_bench
 from focus_rtl.verif.sic.test_gather import joined, pack
 from focus_rtl.verif.sic.touchy import touchy_memories
 
@@ -31,6 +31,8 @@ BUILDS: dict[str, dict[str, Any]] = {
              "scale_multiplier": "serial"},
 }
 LARGEST = 4096
+QUIET = ("reciprocal_valid", "reciprocal_take",
+         *(f"{name}_{port}" for name in BUILDS for port in ("i_valid", "o_ready")))
 STALLS: dict[str, tuple[Stall, Stall]] = {
     "never": (ALWAYS, ALWAYS), "often": (Stall(0.4), Stall(0.4)), "out slow": (ALWAYS, Stall(0.8, burst=30)),
     "in slow": (Stall(0.6, burst=5), Stall(lazy=True))}
@@ -152,20 +154,9 @@ def _play(bench: Bench, name: str, p: Parameters, tiles: list[Group], stalls: tu
     return want
 
 
-async def _reset(dut: Any) -> Bench:
-    bench = Bench(dut, seed())
-    for name in BUILDS:
-        bench.write(f"{name}_i_valid", 0)
-        bench.write(f"{name}_o_ready", 0)
-    for port in ("valid", "take"):
-        bench.write(f"reciprocal_{port}", 0)
-    await bench.reset()
-    return bench
-
-
 @bench_test
 async def averages_as_the_model(dut: Any) -> dict[str, Any]:
-    rng, bench = np.random.default_rng(seed()), await _reset(dut)
+    rng, bench = np.random.default_rng(seed()), await fresh_bench(dut, QUIET)
     found, compared = {}, 0
     for name in BUILDS:
         p, events = build(name), Counter[str]()
@@ -185,7 +176,7 @@ async def averages_as_the_model(dut: Any) -> dict[str, Any]:
 
 @bench_test
 async def starts_afresh_after_a_reset(dut: Any) -> dict[str, Any]:
-    rng, bench = np.random.default_rng(seed()), await _reset(dut)
+    rng, bench = np.random.default_rng(seed()), await fresh_bench(dut, QUIET)
     compared = 0
     for name in [*BUILDS] * 2:
         p = build(name)
@@ -203,7 +194,7 @@ async def starts_afresh_after_a_reset(dut: Any) -> dict[str, Any]:
 async def keeps_its_pace(dut: Any) -> dict[str, Any]:
     """In: a vector per cycle, and one of the same group every `adding` cycles, each cycle between counted as hazard.
     Out: a group per V / lanes cycles, or per division where the count is no power of two."""
-    bench, compared = await _reset(dut), 0
+    bench, compared = await fresh_bench(dut, QUIET), 0
     for name in BUILDS:
         p = build(name)
         unit, ones = Averager(p), quantise(np.ones((p.m_tile, p.vector)), p.dtype)
@@ -233,7 +224,7 @@ async def keeps_its_pace(dut: Any) -> dict[str, Any]:
 
 @bench_test
 async def divides_as_the_model(dut: Any) -> dict[str, Any]:
-    rng, bench = np.random.default_rng(seed()), await _reset(dut)
+    rng, bench = np.random.default_rng(seed()), await fresh_bench(dut, QUIET)
     one = One(bench, "reciprocal")
     wanted = reciprocal(np.arange(1, LARGEST + 1)).tolist()
     for count in rng.permutation(LARGEST).tolist():

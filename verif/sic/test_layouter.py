@@ -15,9 +15,8 @@ from focus_rtl.hdl.sic.layouter import Layouter
 from focus_rtl.hdl.sic.window import bank_depth, code_of, place_layout
 from focus_rtl.verif.bench.runner import simulate
 from focus_rtl.verif.bench.session import bench_test, config, seed
-from focus_rtl.verif.bench.streams import Bench
 from focus_rtl.verif.golden.cases import make_params, random_tile
-from focus_rtl.verif.sic.side_by_side import One, SideBySide
+from focus_rtl.verif.sic.side_by_side import One, SideBySide, fresh_bench
 from focus_rtl.verif.sic.test_gather import joined, pack
 
 BUILDS: dict[str, dict[str, tuple[int, int, int]]] = {
@@ -37,6 +36,7 @@ BUILDS: dict[str, dict[str, tuple[int, int, int]]] = {
 EVENTS = {"visible", "hidden by a dead one", "outside", "text", "masked", "read after write", "stale tile",
           "full window", "idle", "largest position"}
 PASSES = (1 << 16) + 1
+QUIET = tuple(f"{name}_{port}" for name in BUILDS for port in ("en", "clear"))
 
 
 def build(name: str) -> Parameters:
@@ -151,18 +151,9 @@ class Driver:
         self.tokens += 1
 
 
-async def _bench(dut: Any) -> Bench:
-    bench = Bench(dut, seed())
-    for name in BUILDS:
-        bench.write(f"{name}_en", 0)
-        bench.write(f"{name}_clear", 0)
-    await bench.reset()
-    return bench
-
-
 @bench_test
 async def shows_the_window(dut: Any) -> dict[str, Any]:
-    rng, bench = np.random.default_rng(seed()), await _bench(dut)
+    rng, bench = np.random.default_rng(seed()), await fresh_bench(dut, QUIET)
     found = {}
     for name in BUILDS:
         p = build(name)
@@ -177,7 +168,7 @@ async def shows_the_window(dut: Any) -> dict[str, Any]:
 @bench_test
 async def forgets_after_any_number_of_passes(dut: Any) -> dict[str, Any]:
     """A position that is pruned from the second pass on stays invisible for 2**16 + 1 passes."""
-    rng, bench = np.random.default_rng(seed()), await _bench(dut)
+    rng, bench = np.random.default_rng(seed()), await fresh_bench(dut, QUIET)
     p = build("cube")
     drive = Driver(One(bench, "cube"), p, rng)
     compared = 0

@@ -23,7 +23,7 @@ from focus_rtl.verif.bench.runner import simulate
 from focus_rtl.verif.bench.session import bench_test, config, seed
 from focus_rtl.verif.bench.streams import Bench
 from focus_rtl.verif.golden.cases import make_params, random_tile, rough_vectors
-from focus_rtl.verif.sic.side_by_side import One, SideBySide
+from focus_rtl.verif.sic.side_by_side import One, SideBySide, fresh_bench
 from focus_rtl.verif.sic.test_gather import common, joined, pack, tile_vectors
 
 SHAPES = ((4, 4, 1), (4, 1, 2), (6, 1, 1, "bf16"), (6, 2, 3), (8, 4, 1, "int8"), (16, 16, 2), (16, 2, 1, "bf16"),
@@ -54,7 +54,7 @@ class Dots(Unit):
 
 
 async def _dots(bench: Bench, number: int, rng: np.random.Generator) -> int:
-    """Feed one Dot with vectors, gaps and placeholders; each result is looked at in its one cycle."""
+    """Feed one Dot with vectors, gaps and fillers; each result is looked at in its one cycle."""
     unit = Dot(*SHAPES[number])
     a, b = (rough_vectors(rng, DOTS, unit.vector, unit.dtype) for _ in range(2))
     b = np.where(rng.random((DOTS, 1)) < 0.4, a, b)
@@ -74,7 +74,7 @@ async def _dots(bench: Bench, number: int, rng: np.random.Generator) -> int:
 
     for which in range(DOTS):
         while rng.random() < 0.1:
-            await beat(1, 1)  # a placeholder
+            await beat(1, 1)  # a filler: a beat that no result is expected of
         for base in range(0, unit.vector, unit.lanes):
             while rng.random() < 0.1:
                 await beat(0, int(rng.integers(2)))
@@ -89,10 +89,8 @@ async def _dots(bench: Bench, number: int, rng: np.random.Generator) -> int:
 
 @bench_test
 async def dots_as_the_model(dut: Any) -> dict[str, Any]:
-    rng, bench = np.random.default_rng(seed()), Bench(dut, seed())
-    for number in range(len(SHAPES)):
-        bench.write(f"d{number}_valid", 0)
-    await bench.reset()
+    rng, bench = np.random.default_rng(seed()), await fresh_bench(
+        dut, (f"d{number}_valid" for number in range(len(SHAPES))))
     return {"compared": sum([await _dots(bench, number, rng) for number in range(len(SHAPES))])}
 
 
@@ -222,10 +220,7 @@ async def _decide(one: One, p: Parameters, rng: np.random.Generator, latency: in
 
 @bench_test
 async def decides_as_the_model(dut: Any) -> dict[str, Any]:
-    rng, bench = np.random.default_rng(seed()), Bench(dut, seed())
-    for name in BUILDS:
-        bench.write(f"{name}_valid", 0)
-    await bench.reset()
+    rng, bench = np.random.default_rng(seed()), await fresh_bench(dut, (f"{name}_valid" for name in BUILDS))
     found = {name: await _decide(One(bench, name), build(name), rng, config()["latency"][name], config()["tiles"])
              for name in BUILDS}
     return {"compared": sum(each["compared"] for each in found.values()), "builds": found}

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A design of any number of ports -> one of four pins, in which every unit has something to do.
+
+Every input bit is a bit of a long register that shifts in what comes from a pin; every output bit is folded into a
+register of a signature, which shifts out to a pin.  So nothing is constant, nothing is unread, no two inputs are equal,
+and each path has a register at either end.  What the harness itself takes is known: one flip-flop per bit.
+"""
+
+from dataclasses import dataclass
+
+from focus_rtl.gen.emit import EmittedDesign
+
+__all__ = ["CLOCK", "INSTANCE", "Harness", "harness_of"]
+
+CLOCK = "clk"
+INSTANCE = "core"
+"""What the design is called inside: the first word of every cell's name."""
+
+
+@dataclass(frozen=True)
+class Harness:
+    """The Verilog of a harness, its module's name, and how many of its own flip-flops stand around the design."""
+
+    text: str
+    top: str
+    registers: int
+
+
+def harness_of(design: EmittedDesign) -> Harness:
+    """The harness of a design, from its ports alone.
+
+    Pins: `clk`, `rst`, `feed` (what is shifted in), `seen` (what is shifted out).
+
+    Raises
+    ------
+    ValueError : the design has no input, or no output besides the clock: there is nothing to hold on to.
+    """
+    ports = [port for port in design.ports if port.name not in ("clk", "rst")]
+    feeds = sum(port.width for port in ports if port.inward)
+    folds = sum(port.width for port in ports if not port.inward)
+    if not feeds or not folds:
+        raise ValueError(f"{design.top} has {feeds} bits of inputs and {folds} of outputs: both are needed")
+    top = f"{design.top}_harness"
+    links = [".clk(clk)", ".rst(reset)"] if design.clocked else []
+    at = {True: 0, False: 0}
+    for port in ports:
+        low = at[port.inward]
+        at[port.inward] += port.width
+        links.append(f".{port.name}({'source' if port.inward else 'found'}[{low + port.width - 1}:{low}])")
+    text = f"""\
+module {top}(input clk, input rst, input feed, output seen);
+  reg reset;
+  reg [{feeds - 1}:0] source;
+  reg [{folds - 1}:0] signature;
+  wire [{folds - 1}:0] found;
+  assign seen = signature[{folds - 1}];
+  always @(posedge clk) begin
+    reset <= rst;
+    source <= {{source, feed}};
+    signature <= {{signature, feed}} ^ found;
+  end
+  {design.top} {INSTANCE} (
+    {f',{chr(10)}    '.join(links)}
+  );
+endmodule
+"""
+    return Harness(text, top, feeds + folds + 1)

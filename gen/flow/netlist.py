@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A design in its harness -> a netlist of a target's cells, and what every unit takes of them.
+
+Units keep their borders while they are synthesised, so each is worked out once and has figures of its own; then the
+borders go, and a cell's name begins with the names of the units that it is in.
+"""
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+from focus_rtl.gen.emit import EmittedDesign
+from focus_rtl.gen.flow.cells import Cells, read_cells, total
+from focus_rtl.gen.flow.harness import Harness
+from focus_rtl.gen.flow.mapping import Mapped, check_memories, style_of
+from focus_rtl.gen.flow.targets import COLUMNS, Family, Target
+from focus_rtl.gen.flow.tree import Branch, branches, kept_modules, memory_modules
+from focus_rtl.gen.fpga import run_tool, yosys
+from focus_rtl.gen.lint import black_boxes
+
+__all__ = ["NETLIST", "Netlist", "netlist_of", "transistors_of"]
+
+NETLIST = "netlist.json"
+"""File that nextpnr reads."""
+
+SCRIPT = """\
+read_verilog design.v harness.v
+setattr -mod -set keep_hierarchy 1 {kept}
+{styles}
+{synth}{options} -top {top}
+delete t:$scopeinfo
+tee -q -o cells.json stat -json
+setattr -mod -unset keep_hierarchy *
+flatten -noscopeinfo
+opt_clean
+write_json {netlist}
+write_verilog -noattr -norename netlist.v
+"""
+
+TRANSISTORS = """\
+read_verilog design.v
+{boxes}
+hierarchy -top {top}
+synth -noabc -top {top}
+dfflegalize -cell $_DFF_P_ 01
+delete t:$scopeinfo
+opt_clean
+abc -g cmos4
+opt_clean
+tee -q -o gates.json stat -json
+"""
+"""Static CMOS.  Each module once, nothing optimised across borders, memories left out."""
+
+GATES = {"$_NOT_": 2, "$_NAND_": 4, "$_NOR_": 4, "$_AOI3_": 6, "$_OAI3_": 6, "$_AOI4_": 8, "$_OAI4_": 8, "$_DFF_P_": 16}
+"""Transistors of the cells that are left, as Yosys counts them."""
+
+OPTIONS = {"ecp5": "", "ice40": " -dsp"}
+"""iCE40 takes multipliers only where it is asked to."""
+
+
+@dataclass(frozen=True)
+class Netlist:
+    """What synthesis gave.
+
+    units : the tree of units, and for each row what one of them takes by column, its parts included.
+    whole : what the design takes, without its harness.  memories : what became of each shape.
+    """
+
+    units: list[tuple[Branch, dict[str, int]]]
+    whole: dict[str, int]
+    memories: list[Mapped]
+
+
+def _columns(family: Family, cells: Cells, module: str) -> dict[str, int]:
+    return {column: total(cells, module, functools.partial(family.cells_of, column)) for column in COLUMNS}
+
+
+def _synth_options(target: Target) -> str:
+    return OPTIONS[target.family.name] if target.holds["dsp"] else ""
+
+
+def netlist_of(design: EmittedDesign, harness: Harness, target: Target, folder: Path) -> Netlist:
+    """Synthesise; `folder` then holds `NETLIST`, and the same as `netlist.v`.
+
+    Raises
+    ------
+    ToolMissing : no Yosys.  RuntimeError : it failed.
+    """
+    (folder / "design.v").write_text(design.text, encoding="utf-8")
+    (folder / "harness.v").write_text(harness.text, encoding="utf-8")
+    styles = [f'setattr -set ram_style "{style_of(target.family, words)}" {module}/m:words'
+              for module, (words, _) in memory_modules(design).items()]
+    script = SCRIPT.format(kept=" ".join(kept_modules(design)), styles="\n".join(styles), synth=target.family.synth,
+                           options=_synth_options(target), top=harness.top, netlist=NETLIST)
+    (folder / "synth.ys").write_text(script, encoding="utf-8")
+    run_tool(yosys(), folder, "-q", "synth.ys")
+    cells = read_cells(folder / "cells.json")
+    units = [(branch, _columns(target.family, cells, branch.module)) for branch in branches(design)]
+    return Netlist(units, _columns(target.family, cells, design.top),
+                   check_memories(target.family, design, cells))
+
+
+def transistors_of(design: EmittedDesign, folder: Path) -> dict[str, int]:
+    """Module -> transistors of its logic and of all below it, an estimate; memories count nothing.
+
+    Raises
+    ------
+    ToolMissing : no Yosys.  RuntimeError : it failed, or left a cell whose size is not known.
+    """
+    stubs = black_boxes(design.macros) if design.macros else ""
+    (folder / "design.v").write_text(design.text + stubs, encoding="utf-8")
+    boxes = [*memory_modules(design), *design.macros]
+    script = TRANSISTORS.format(boxes=f"blackbox {' '.join(boxes)}" if boxes else "", top=design.top)
+    (folder / "gates.ys").write_text(script, encoding="utf-8")
+    run_tool(yosys(), folder, "-q", "gates.ys")
+    cells = read_cells(folder / "gates.json")
+
+    def cost(cell: str) -> int:
+        if cell in GATES:
+            return GATES[cell]
+        if cell in boxes:  # black boxes have no statistics of their own
+            return 0
+        raise RuntimeError(f"{design.top}: a cell {cell}, whose size is not known")
+
+    return {module: total(cells, module, cost) for module in cells if module not in boxes}

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A netlist -> placed and routed, once per seed: how fast, what is used, and which path is the slowest."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from focus_rtl.gen.errors import CommandError
+from focus_rtl.gen.flow.harness import INSTANCE
+from focus_rtl.gen.flow.netlist import NETLIST
+from focus_rtl.gen.flow.targets import Clock, Target
+from focus_rtl.gen.fpga import ToolFailed, run_tool
+
+__all__ = ["CriticalPath", "DoesNotFit", "Routed", "Step", "critical_path", "register_of", "route", "too_much",
+           "unit_of"]
+
+TOP = "(top)"
+"""Where a cell is that is in none of the units that the design places."""
+
+FULL = re.compile(r"unable to place cell|no (?:more )?bels|unable to find legal placement|failed to (?:place|legalise)"
+                  r"|unable to legalise|failed to expand region", re.IGNORECASE)
+"""How nextpnr says that there is no room."""
+
+
+class DoesNotFit(CommandError):
+    """The target holds less than the design takes."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A stretch of a path within one unit: its names from the top, its delay with the wires to it, its cells."""
+
+    unit: str
+    ns: float
+    cells: int
+
+
+@dataclass(frozen=True)
+class CriticalPath:
+    """The slowest path: the register that it starts from, the one that it ends in, and the units that it passes."""
+
+    start: str
+    end: str
+    ns: float
+    steps: list[Step]
+
+
+@dataclass(frozen=True)
+class Routed:
+    """One placement.  used : cells by column, with the harness."""
+
+    seed: int
+    mhz: float
+    used: dict[str, int]
+    path: CriticalPath
+
+
+def too_much(target: Target, takes: dict[str, int]) -> list[str]:
+    """What a design takes more of than the target holds, in words."""
+    names = {"lut": "LUTs", "ff": "flip-flops", "dsp": "multipliers", "ram": "RAM blocks"}
+    return [f"{count:,} {names[column]} of {target.holds[column]:,}" for column, count in takes.items()
+            if count > target.holds[column]]
+
+
+def route(target: Target, clock: Clock, folder: Path, seed: int, timeout: float | None = None) -> Routed:
+    """Place and route the netlist in `folder`.
+
+    Raises
+    ------
+    DoesNotFit : no room.  fpga.TimedOut : not finished in `timeout` seconds.  ToolMissing, RuntimeError.
+    """
+    family, constraints = target.family, f"clock.{target.family.suffix}"
+    (folder / constraints).write_text(family.constraints(clock), encoding="utf-8")
+    (folder / "report.json").unlink(missing_ok=True)
+    try:
+        run_tool(family.place(), folder, "-q", *target.device, "--json", NETLIST, family.option, constraints,
+                 "--seed", str(seed), "--report", "report.json", "--timing-allow-fail", timeout=timeout)
+    except ToolFailed as error:
+        if FULL.search(str(error)):
+            words = next(line for line in str(error).splitlines() if FULL.search(line))
+            raise DoesNotFit(f"the design does not fit {target.name}: {words.removeprefix('ERROR: ')}",
+                             f"focus-rtl fit --target {target.name} proposes what does") from error
+        raise
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    used = {column: report["utilization"][name]["used"] for column, name in family.used.items()
+            if name in report["utilization"]}
+    slowest = min(clock["achieved"] for clock in report["fmax"].values())
+    return Routed(seed, round(slowest, 1), used, critical_path(report))
+
+
+def critical_path(report: dict[str, Any]) -> CriticalPath:
+    """The slowest path from register to register in nextpnr's report, cells gathered by unit."""
+    inner = [path for path in report["critical_paths"] if "<async>" not in (path["from"], path["to"])]
+    path = max(inner, key=lambda each: sum(hop["delay"] for hop in each["path"]))["path"]
+    steps: list[Step] = []
+    cells: set[str] = set()
+    for hop in path:
+        cell = hop["to"]["cell"]
+        # Cells that nextpnr adds have names of its own: they belong to where the path comes from.
+        unit = steps[-1].unit if steps and cell.startswith("$") else unit_of(cell)
+        if steps and steps[-1].unit == unit:
+            cells.add(cell)
+            steps[-1] = Step(unit, steps[-1].ns + hop["delay"], len(cells))
+        else:
+            cells = {cell}
+            steps.append(Step(unit, hop["delay"], 1))
+    return CriticalPath(register_of(path[0]["from"]["cell"]), register_of(path[-1]["to"]["cell"]),
+                        round(sum(hop["delay"] for hop in path), 2),
+                        [Step(step.unit, round(step.ns, 2), step.cells) for step in steps])
+
+
+def unit_of(cell: str) -> str:
+    """The unit that a cell is in: `gather.matcher` of `core.gather.matcher.best_LUT4_Z`; else the harness.
+
+    Names that tools make up begin with `$`, and may have dots of their own.
+    """
+    words = cell.split("$")[0].split(".")
+    if words[0] != INSTANCE:
+        return "harness"
+    return ".".join(words[1:-1]) or TOP
+
+
+def register_of(cell: str) -> str:
+    """A cell's name as people wrote it: without the suffixes that say what became of it."""
+    unit = unit_of(cell)
+    name = cell.split("$")[0].split(".")[-1]
+    name = re.split(r"_(?:TRELLIS|SB|LUT4|CCU2C|PFUMX|L6MUX21|DPR16X4|MULT18X18D|DP16KD)_", name)[0]
+    return f"{unit}.{name}" if name else unit

