@@ -207,6 +207,22 @@ def synth(
 
 
 @app.command()
+def fit(
+    source: Annotated[str | None, typer.Argument(
+        metavar="PRESET_OR_TOML", help="By default the preset of the target's name, else regress.")] = None,
+    target: Annotated[str, typer.Option("--target", metavar="TARGET", help="The FPGA, as for synth.")] = "ecp5-25k",
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Estimate what a core takes of an FPGA, in seconds; where it is too much, propose the nearest that fits.
+
+    Example: focus-rtl fit regress --target ecp5-85k
+    """
+    from focus_rtl.gen.flow import command
+    command.fit(source, overrides or (), target, as_json)
+
+
+@app.command()
 def units(as_json: AsJson = False) -> None:
     """List the units that can be generated and synthesised alone, with their parameters.
 
