@@ -97,7 +97,7 @@ async def compare(bench: Bench, work: Work, stalls: dict[str, Stall]) -> int:
     found = [layout.from_bits(word) for word in bench.sinks["status"].words]
     assert [status["error"] | status["symbols"] << 1 for status in found] == work.words["status"]
     begun = bench.sources["orders"].cycles
-    assert [status["cycles"] for status in found] == [end - begin - 1 for begin, end
+    assert [sum(status[phase] for phase in layouts.PHASES) for status in found] == [end - begin - 1 for begin, end
                                                       in zip(begun, told, strict=True)]
     return len(work.words["offsets"]) + len(found)
 
