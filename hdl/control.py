@@ -20,8 +20,8 @@ class Control(Unit):
 
     A job that breaks a limit is answered with `JOB` at once and consumes nothing else.  A tile of 0 or more than m
     tokens is answered with `TILE`; since nothing tells then what the other streams hold, the core stops until reset.
-    `SLICE`, `INDEX`, `SCALE` and `OFFSET` are kept until the job's end.  Of several errors the one with the lowest code stands:
-    which came first depends on stalls.
+    `SLICE`, `INDEX`, `SCALE` and `OFFSET` are kept until the job's end.  Of several errors the one with the lowest code
+    stands: which came first depends on stalls.
     One job at a time; one tile per cycle.
 
     Parameters
@@ -141,7 +141,8 @@ class Control(Unit):
         with m.If(started):
             m.d.sync += error.eq(ERRORS["OK"])
         with m.Elif(running):
-            for name, seen in (("OFFSET", self.bad_offset), ("SCALE", self.bad_scale), ("INDEX", self.bad_index), ("SLICE", self.bad_slice)):
+            for name, seen in (("OFFSET", self.bad_offset), ("SCALE", self.bad_scale), ("INDEX", self.bad_index),
+                               ("SLICE", self.bad_slice)):
                 with m.If(seen & ((error == ERRORS["OK"]) | (error > ERRORS[name]))):
                     m.d.sync += error.eq(ERRORS[name])
 

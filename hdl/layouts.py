@@ -11,8 +11,9 @@ from focus_rtl.golden.params import Parameters
 
 __all__ = [
     "COUNTERS", "ERRORS", "ORDERS", "TAG_BITS", "accumulators", "array_beat", "gather_order", "grid_position",
-    "index_beat", "job", "maps", "orders", "output_order", "place_order", "position", "preloads", "psum_beat", "scales", "scatter_order",
-    "slice_beat", "status", "summary", "tile", "tile_order", "vector_beat", "vector_elements", "weights",
+    "index_beat", "job", "maps", "orders", "output_order", "place_order", "position", "preloads", "psum_beat", "scales",
+    "scatter_order", "slice_beat", "status", "summary", "tile", "tile_order", "vector_beat", "vector_elements",
+    "weights",
 ]
 
 ORDERS = 4

@@ -4,9 +4,9 @@
 from amaranth.lib.data import ArrayLayout, StructLayout
 from amaranth.utils import bits_for
 
-__all__ = ["ERRORS", "PHASES", "SCORE_BITS", "SWEEP_BITS", "check_lanes", "check_offset_bits", "decode_order", "encode_order",
-           "fill_order", "mask_beat", "offset_beat", "offsets", "scores", "sec_order", "select_order", "status",
-           "words_of"]
+__all__ = ["ERRORS", "PHASES", "SCORE_BITS", "SWEEP_BITS", "check_lanes", "check_offset_bits", "decode_order",
+           "encode_order", "fill_order", "mask_beat", "offset_beat", "offsets", "scores", "sec_order", "select_order",
+           "status", "words_of"]
 
 SCORE_BITS = 15
 """A stored score: binary16 without its sign, which is always 0; numbers are ordered like these bits."""

@@ -29,7 +29,8 @@ INPUTS = ("orders", "masks", "previous", "decodes", "symbols")
 OUTPUTS = ("offsets", "positions")
 EVENTS = {"empty", "full", "one token", "most tokens", "escape", "two escapes in a row", "longest without escape",
           "shortest with escape", "pruned", "escape among the previous", "separators", "no separators", "row skipped",
-          "frame skipped", "separator in a row", "separator behind a frame", "beyond the last frame", "one by one grid", "an escape at the end"}
+          "frame skipped", "separator in a row", "separator behind a frame", "beyond the last frame", "one by one grid",
+          "an escape at the end"}
 
 
 def const(layout: Any, **fields: int) -> int:
@@ -92,7 +93,8 @@ class Work:
             "frame skipped": int((frames > 1).sum()), "row skipped": int(((frames == 0) & (rows > 1)).sum()),
             "separator in a row": int((places[:, 3] == strides.width).sum()),
             "separator behind a frame": int((places[:, 2] == strides.height).sum()),
-            "beyond the last frame": int((places[:, 0] == 0).sum()), "an escape at the end": bool(symbols[-1] == ESCAPE),
+            "beyond the last frame": int((places[:, 0] == 0).sum()),
+            "an escape at the end": bool(symbols[-1] == ESCAPE),
             "one by one grid": strides.height == strides.width == 1})
 
 
