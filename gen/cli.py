@@ -244,6 +244,9 @@ def demo(
         "--preset", metavar="PRESET_OR_TOML", help="Configuration to run.")] = "regress",
     video: Annotated[Path | None, typer.Option(
         "--video", metavar="FILE", help="A video file; by default a photograph, panned and zoomed.")] = None,
+    prompt: Annotated[list[str] | None, typer.Option(
+        "--prompt", metavar="f,r0,c0,r1,c1", help="A box of patches that the text asks for: frame, first row and "
+        "column, last row and column, from 0. May be repeated.")] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of weights, projection and stalls.")] = 1,
     waves: Annotated[bool, typer.Option("--waves", help="Record the first cycles as a waveform, too.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON.")] = None,
@@ -257,7 +260,7 @@ def demo(
 ) -> None:
     """Run real video through generated Verilog in Verilator and compare every bit with the golden model.
 
-    Example: focus-rtl demo --video holiday.mp4 --json figures.json
+    Example: focus-rtl demo --video holiday.mp4 --prompt 0,1,1,2,3 --json figures.json
     """
     parameters = load(preset).parameters
     try:
@@ -267,8 +270,9 @@ def demo(
             raise
         raise ToolMissing(f"the demo needs the Python package {error.name}, which is not installed",
                           "pip install 'focus-rtl[sim,video]'") from error
-    raise typer.Exit(run_demo(parameters, preset=preset, video=video, seed=seed, waves=waves, json_file=json_file,
-                              picture_file=picture, jobs=jobs, timeout=timeout, cache_dir=cache_dir))
+    raise typer.Exit(run_demo(parameters, preset=preset, video=video, prompt=prompt or (), seed=seed, waves=waves,
+                              json_file=json_file, picture_file=picture, jobs=jobs, timeout=timeout,
+                              cache_dir=cache_dir))
 
 
 @app.command()

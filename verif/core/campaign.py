@@ -41,7 +41,7 @@ EVENTS = (
     "p = m_t > 1", "match", "chain",
     "all-zero vector", "K not a multiple of V", "N not a multiple of C", "N not a multiple of V", "rows skipped",
     "columns skipped", "several slices", "stall_input", "stall_psum", "stall_weights", "stall_chain", "stall_output",
-    "stall_positions", "empty_slices", "scatter_conflicts", "scatter_chases", "scatter_hazards", "stall_preload",
+    "empty_slices", "scatter_conflicts", "scatter_chases", "scatter_hazards", "stall_preload",
     *(f"stall on {name}" for name in (*INPUTS, *OUTPUTS)))
 """What has to happen at least once in a campaign of 10 or more."""
 

@@ -88,8 +88,8 @@ def test_jobs_back_to_back_under_every_stall(params: Parameters, seed: int) -> N
               "first slice empty", "last slice empty", "every slice empty", "every slice empty, preloaded", "p = 1",
               "p = m_t > 1", "match", "chain",
               "K not a multiple of V", "N not a multiple of C", "all-zero vector",
-              "array_idle", "empty_slices", "stall_input", "stall_psum", "stall_output", "stall_positions",
-              "scatter_chases", "scatter_hazards", "stall_preload"]
+              "array_idle", "empty_slices", "stall_input", "stall_psum", "stall_output", "scatter_chases",
+              "scatter_hazards", "stall_preload"]
     wanted += ["rows skipped"] if params.row_passes > 1 else []
     wanted += ["columns skipped"] if params.col_passes > 1 else []
     wanted += ["scatter_conflicts"] if params.scatter_lanes > 1 else []  # one lane has nobody in its way
