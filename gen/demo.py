@@ -155,11 +155,12 @@ def _write(found: Findings, clip: Clip, boxes: Sequence[Box], layers: list[Layer
                 for rows in zip(*(layer.taken for layer in layers), strict=True)]
         dense, patches = min(found.total("dense"), found.total("dense_ideal")), math.prod(found.grid)
         both = found.pruning.modes["both"]
-        title = (f"{100 * found.shares_in.matched_ratio:.0f} % of the vectors merged: {found.speedup:.2f}x; "
-                 f"{both.image_tokens[-1]} of {patches} patches kept as well: {both.cycles:,} cycles instead of "
-                 f"{dense:,}, {both.speedup:.2f}x")
+        title = (f"{both.image_tokens[-1]} of {patches} patches kept, near-parallel vectors merged: "
+                 f"{both.cycles:,} cycles instead of {dense:,}, {both.speedup:.2f}x")
         equal = "equal the golden model bit for bit" if found.equal else "were compared, NOT all of them equal"
-        subtitle = (f"{found.layers[0].tokens} tokens through two layers of generated Verilog ({found.configuration}); "
+        subtitle = (f"{100 * found.shares_in.matched_ratio:.0f} % of all vectors merged, nothing pruned: "
+                    f"{found.speedup:.2f}x.  {found.layers[0].tokens} tokens through two layers of generated Verilog "
+                    f"({found.configuration}); "
                     f"{found.total('words_compared'):,} words {equal}")
         attention = Attention(importance(layers[0].pruned.orders[0].rows).view(np.float16).astype(np.float64),
                               [layer.kept for layer in layers], boxes)

@@ -35,10 +35,10 @@ MOST_COLUMNS = 8
 COLOURS = LinearSegmentedColormap.from_list("merged", ["#3a3f55", "#2b5f9e", "#12a1a0", "#86d95b", "#fff27a"])
 """From nothing merged (dark) to all of the patch merged (bright): lightness rises steadily, also without colour."""
 
-HEAT = LinearSegmentedColormap.from_list("importance", ["#2b1b3d", "#8a2a6b", "#e2543b", "#f9a03f", "#fff3b0"])
+HEAT = LinearSegmentedColormap.from_list("importance", ["#5a3a86", "#a8327d", "#e2543b", "#f9a03f", "#fff3b0"])
 """From no importance to the largest."""
 
-DIM = (0.16, 0.45)
+DIM = (0.18, 0.5)
 """What is left of the light of a patch that goes before the first layer, and before the second."""
 
 ROWS = 3
@@ -61,9 +61,9 @@ class Attention:
 
     @property
     def heat(self) -> NDArray[np.float64]:
-        """(M,) 0 .. 1: importance over the largest, its square root, or a few patches would be all that shows."""
+        """(M,) 0 .. 1: importance over the largest, its cube root, or a few patches would be all that shows."""
         largest = float(self.importance.max()) or 1.0
-        return np.sqrt(self.importance / largest)
+        return np.cbrt(self.importance / largest)
 
     @property
     def light(self) -> NDArray[np.float64]:
