@@ -13,11 +13,12 @@ from focus_rtl.hdl.sec.bubble import Bubble
 from focus_rtl.hdl.sec.importance import Importance
 from focus_rtl.hdl.sec.offset_encoder import OffsetEncoder
 from focus_rtl.hdl.sec.radix import Radix
+from focus_rtl.hdl.sec.sorter import Sorter
 from focus_rtl.hdl.unit import Unit, place
 
 __all__ = ["SORTERS", "Sec"]
 
-SORTERS: dict[str, type[Unit]] = {"radix": Radix, "bubble": Bubble}
+SORTERS: dict[str, type[Sorter]] = {"radix": Radix, "bubble": Bubble}
 """`top_k` -> what finds the k largest; all give the same masks."""
 
 
