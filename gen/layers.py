@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from focus_rtl.gen.machine import LayerRun, PruneRun, Simulator
 from focus_rtl.gen.plan import Plan
-from focus_rtl.gen.pruning import HEADS, MODES, RATIOS, Pruning, qk_cycles
+from focus_rtl.gen.pruning import HEADS, MODES, RATIOS, Pruning
 from focus_rtl.gen.report import LayerFigures, Shares, shares_of
 from focus_rtl.gen.tokens import layer_weights, output_scales
 from focus_rtl.golden.core import concentrate, next_slices, tokens_of
 from focus_rtl.golden.job import Job
 from focus_rtl.golden.numeric.dtypes import Bits, numbers
-from focus_rtl.golden.sec.attention import text_scores
+from focus_rtl.golden.sec.attention import qk_cycles, text_scores
 from focus_rtl.golden.sec.offsets import decode
 from focus_rtl.golden.sec.sec import SecOrder
 from focus_rtl.golden.sec.topk import budget
@@ -152,7 +152,7 @@ def _prune(machine: Simulator, plan: Plan, at: int, present: dict[str, _Present]
     prunings = []
     for names, order, symbols, cycles in zip(groups, orders, run.symbols, run.cycles, strict=True):
         prunings.append(Pruning(names, at + 1, order.tokens, order.k, len(symbols), cycles,
-                                qk_cycles(params, order.tokens, width)))
+                                qk_cycles(order.tokens, HEADS, width // HEADS, params.rows, params.cols)))
         for name in names:
             present[name] = present[name].after(symbols, params.offset_bits)
     return run, prunings

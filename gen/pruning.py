@@ -4,16 +4,14 @@
 Test: verif/gen/test_pruning.py.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from focus_rtl.golden.params import Parameters
 from focus_rtl.hdl.sec.layouts import PHASES
 
 __all__ = ["HEADS", "MODES", "RATIOS", "Mode", "ModeFigures", "Pruning", "PruningFigures", "modes_table",
-           "pruning_lines", "qk_cycles"]
+           "pruning_lines"]
 
 HEADS = 4
 """Attention heads of the demo; each sees as many of a token's elements as the next."""
@@ -34,12 +32,6 @@ class Mode:
 
 MODES = (Mode("dense", "dense", False, False), Mode("sec", "SEC only", True, False),
          Mode("sic", "SIC only", False, True), Mode("both", "both", True, True))
-
-
-def qk_cycles(params: Parameters, tokens: int, width: int) -> int:
-    """Cycles of the image rows of Q K^T, computed: heads * M * ceil(d / R) * ceil(M / C), one vector per cycle."""
-    depth = width // HEADS
-    return HEADS * tokens * math.ceil(depth / params.rows) * math.ceil(tokens / params.cols)
 
 
 @dataclass(frozen=True)
@@ -122,7 +114,8 @@ def pruning_lines(figures: PruningFigures) -> list[str]:
     lines = [f"Prompt: patches {' and '.join(figures.prompt)} (frame, first row and column, last row and column), "
              f"{figures.text_tokens} text token{'s' * (figures.text_tokens > 1)}.",
              f"Scores: softmax(q k^T / sqrt(d)) of {HEADS} heads, computed by the golden model from the tokens and "
-             "streamed in."]
+             "streamed in.",
+             "Where tokens were pruned, the golden gather concentrates those that stay (it stands for attention's output)."]
     for each in figures.prunings:
         phases = ", ".join(f"{phase.replace('_', '-')} {each.cycles[phase]:,}" for phase in PHASES)
         lines += [f"Before layer {each.layer} ({' and '.join(each.modes)}): {each.kept} of {each.present} image tokens "

@@ -9,7 +9,16 @@ from numpy.typing import NDArray
 
 from focus_rtl.golden.sec.importance import Scores
 
-__all__ = ["text_scores"]
+__all__ = ["qk_cycles", "text_scores"]
+
+
+def qk_cycles(tokens: int, heads: int, depth: int, rows: int, cols: int) -> int:
+    """Cycles of the image rows of Q K^T: heads * M * ceil(d / R) * ceil(M / C), a vector per cycle.
+
+    Dense, and without the text's columns: the least time there is for the choice of tokens to hide in, but for
+    concentration.
+    """
+    return heads * tokens * -(-depth // rows) * -(-tokens // cols)
 
 
 def text_scores(text: NDArray[np.float64], image: NDArray[np.float64], heads: int) -> Scores:

@@ -19,7 +19,7 @@ ERRORS: dict[str, int] = {"OK": 0, "ORDER": 1}
 
 PHASES: dict[str, str] = {
     "importance": "cycles from the order's acceptance until the last score is stored",
-    "top_k": "cycles from then until the last mask is out: the sorter's passes",
+    "top_k": "cycles from then until the last mask is out: the sorter's passes, the last one at the encoder's pace",
     "offsets": "cycles from then until the last offset is taken",
 }
 """32-bit counters of `status`; together they are the cycles from an order's acceptance to its end."""
