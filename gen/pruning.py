@@ -115,7 +115,7 @@ def pruning_lines(figures: PruningFigures) -> list[str]:
              f"{figures.text_tokens} text token{'s' * (figures.text_tokens > 1)}.",
              f"Scores: softmax(q k^T / sqrt(d)) of {HEADS} heads, computed by the golden model from the tokens and "
              "streamed in.",
-             "Where tokens were pruned, the golden gather concentrates those that stay (it stands for attention's output)."]
+             "The tokens that stay are concentrated by the golden gather, which stands for the output of attention."]
     for each in figures.prunings:
         phases = ", ".join(f"{phase.replace('_', '-')} {each.cycles[phase]:,}" for phase in PHASES)
         lines += [f"Before layer {each.layer} ({' and '.join(each.modes)}): {each.kept} of {each.present} image tokens "
