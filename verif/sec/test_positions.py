@@ -30,11 +30,11 @@ INPUTS, OUTPUT = ("tiles", "direct", "retained"), "positions"
 STALLS: dict[str, dict[str, Stall]] = {
     "never": {}, **{f"{name} slow": {name: Stall(0.5, burst=12)} for name in (*INPUTS, OUTPUT)},
     "all": dict.fromkeys((*INPUTS, OUTPUT), Stall(0.4, burst=3)), "lazy": {OUTPUT: Stall(0.2, lazy=True)}}
-KINDS = ("direct", "sound", "too few", "none", "too many", "far too many", "beyond", "escapes behind", "text only",
-         "text between", "first tile text")
+KINDS = ("direct", "sound", "too few", "none", "too many", "a ring too many", "far too many", "beyond",
+         "escapes behind", "text only", "text between", "first tile text")
 """What a job's positions can be like."""
 
-WRONG = {"too few", "none", "too many", "far too many", "beyond"}
+WRONG = {"too few", "none", "too many", "a ring too many", "far too many", "beyond"}
 EVENTS = {*KINDS, "one vector", "several vectors", "full tile", "several tiles", "larger than the ring"}
 
 
@@ -54,7 +54,8 @@ def tiles_told(rng: np.random.Generator, params: Parameters, kind: str) -> tuple
         symbols = symbols[:cut] if cut else np.array((ESCAPE,), np.uint16)
     if kind == "none":
         symbols = np.array((ESCAPE,), np.uint16)
-    more = {"too many": 1, "far too many": 2 * params.m_tile, "escapes behind": 2}.get(kind, 0)
+    more = {"too many": 1, "a ring too many": params.m_tile + 2, "far too many": 2 * params.m_tile,
+            "escapes behind": 2}.get(kind, 0)
     symbols = np.append(symbols, np.full(more, ESCAPE if kind == "escapes behind" else 1, np.uint16))
     if kind == "beyond":
         symbols = np.append(symbols, np.uint16(1))
