@@ -58,7 +58,7 @@ def lanes(p: Parameters) -> list[tuple[str, str]]:
         ("passes", f"{p.row_passes} for the rows of a k-slice, {p.col_passes} for the columns of an output vector"),
         ("scatter", f"{p.scatter_lanes} tokens x {p.cols} columns a cycle, from {p.psum_banks} psum banks"),
         ("matcher", matcher if p.candidates else "none: a window of one position has no neighbours"),
-        ("scores", f"{p.sec_lanes} a cycle, of up to {p.sec_tokens_max} image tokens; the largest are found by {p.top_k}"),
+        ("scores", f"{p.sec_lanes} a cycle, of up to {p.sec_tokens_max} image tokens; the largest by {p.top_k}"),
     ]
 
 
