@@ -80,6 +80,7 @@ figures: $(STAMP)
 	$(BIN)/python -m focus_rtl.verif.numeric.exhaustive --json docs/arithmetic.json
 	$(BIN)/python -m focus_rtl.verif.numeric.campaign --seed 1 --json docs/arithmetic.json
 	$(BIN)/python -m focus_rtl.verif.golden.film --json docs/concentrator.json
+	$(BIN)/python -m focus_rtl.verif.core.film --json docs/concentrator.json --jobs $(JOBS)
 	$(BIN)/python -m focus_rtl.verif.golden.speed --json docs/concentrator.json
 	$(BIN)/python -m focus_rtl.verif.sic.budgets --json docs/budgets.json
 	$(BIN)/python -m focus_rtl.verif.sic.budgets --render

@@ -247,6 +247,19 @@ def test_matcher_pace(changes: tuple[str, ...], cycles: int) -> None:
     assert f"a vector every {cycles} cycle" in dict(explain.lanes(params))["matcher"]
 
 
+@pytest.mark.parametrize(("changes", "unique_k", "row"), [
+    ((), 256, "of one group every 4 cycles; 32 lanes: a mean every 1 cycles, or 14 where"),
+    (("matchers=7",), 160, "of one group every 4 cycles; 32 lanes: a mean every 1 cycles, or 14 where"),
+    (("matchers=7", "pe_depth=4"), 192, "of one group every 6 cycles;"),
+    (("matchers=7", "matcher_lanes=2"), 512, "2 lanes: a mean every 16 cycles, or 16 where"),
+    (("block=[1,1,1]",), 32, "32 sums: a vector a cycle; 32 lanes: a mean every 1 cycles"),
+])
+def test_pace_of_means(changes: tuple[str, ...], unique_k: int, row: str) -> None:
+    params: Parameters = load("paper", ("representative=mean", *changes)).parameters
+    assert row in dict(explain.lanes(params))["averager"]
+    assert f"K >= {unique_k} when" in explain.limits(params)[2]
+
+
 def test_estimate_grows_with_the_core() -> None:
     costs = [explain.estimate(made(name).design) for name in PRESETS]
     assert costs[0].seconds < costs[1].seconds < costs[2].seconds
