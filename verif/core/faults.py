@@ -143,7 +143,7 @@ FAULTS: tuple[Fault, ...] = (
         Edit("sic/averager.py", "closed.bit_select(half_here, 1).eq(0)", "closed.bit_select(half, 1).eq(0)")),
         ("averager",)),
     _one("dense vectors are scaled", "sic/averager.py",
-         'bare = late(m, work.dense, _SCALE_DEPTH, "bare")', "bare = Const(0)", "averager"),
+         'bare = late(m, work.dense, self.scale_depth, "bare")', "bare = Const(0)", "averager"),
     _one("dense vectors are added", "sic/averager.py",
          "Mux(bare, plain, Cat(sums, count))", "Cat(sums, count)", "averager"),
     _one("means overrun their queue", "sic/averager.py", "room.eq(pending != self.queue)", "room.eq(1)", "averager"),

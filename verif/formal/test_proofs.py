@@ -8,7 +8,7 @@ from focus_rtl.verif.formal.claims import CLAIMS
 from focus_rtl.verif.formal.prove import check
 
 VISIBLE = [name for name in CLAIMS if name.startswith("visible_")]
-"""One for each block; the command proves all, the tests a fixed one and two by chance."""
+"""One for each block; the command proves all, the tests a fixed one and one by chance."""
 
 
 @pytest.mark.parametrize("name", [name for name in CLAIMS if name not in VISIBLE] + ["visible_132"])
@@ -16,10 +16,8 @@ def test_claim(name: str) -> None:
     _holds(name)
 
 
-def test_visibility_of_some_blocks(seed: int) -> None:
-    for name in np.random.default_rng(seed).choice(VISIBLE, 2):
-        print(name)
-        _holds(str(name))
+def test_visibility_of_another_block(seed: int) -> None:
+    _holds(str(np.random.default_rng(seed).choice(VISIBLE)))
 
 
 def test_visibility_is_claimed_of_every_block_with_a_window() -> None:
