@@ -94,8 +94,11 @@ def limits(p: Parameters) -> list[str]:
     cycles = max(pace(p), *mean_paces(p).values()) if p.representative == "mean" else pace(p)
     unique_k = -(-cycles // (p.row_passes * p.col_passes)) * p.vector
     scatter_k = -(-cycles * p.scatter_lanes // p.col_passes) * p.vector
+    whole = p.rows * p.pe_depth
+    chained = f", one of fewer than {whole} for its own psums between its {p.row_passes} row passes"
     return [
-        f"weights: a slice of fewer than {shortest} vectors waits for the next weight tile",
+        f"weights: a slice of fewer than {shortest} vectors waits for the next weight tile"
+        + chained * (p.row_passes > 1),
         f"scatter: it sets the pace where fewer than {100 * share:.3g} % of the vectors are unique; "
         f"so no job is more than {1 / share:.3g} times as fast as dense",
         f"gather: hidden behind the next tile for K >= {unique_k} when all vectors are unique, "

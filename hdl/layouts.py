@@ -10,7 +10,7 @@ from amaranth.utils import bits_for
 from focus_rtl.golden.params import Parameters
 
 __all__ = [
-    "COUNTERS", "ERRORS", "ORDERS", "TAG_BITS", "accumulators", "array_beat", "gather_order", "grid_position",
+    "COUNTERS", "CYCLES", "ERRORS", "ORDERS", "TAG_BITS", "accumulators", "array_beat", "gather_order", "grid_position",
     "index_beat", "job", "maps", "orders", "output_order", "place_order", "position", "preloads", "psum_beat", "scales",
     "scatter_order", "slice_beat", "status", "summary", "tile", "tile_order", "vector_beat", "vector_elements",
     "weights",
@@ -45,10 +45,10 @@ COUNTERS: dict[str, str] = {
     "vectors_in": "vectors taken from the port",
     "vectors_out": "vectors emitted at the port",
 }
-"""32-bit counters of `status`, in field order, with what each counts.
+"""32-bit counters of `status`, in field order, with what each counts."""
 
-In every cycle exactly one of `array_busy` to `empty_slices` counts: together they are `cycles`.
-"""
+CYCLES = ("array_busy", "array_idle", "stall_input", "stall_psum", "stall_weights", "stall_chain", "empty_slices")
+"""The counters of which exactly one counts in every cycle of a job: together they are `cycles`."""
 
 
 def _sides(p: Parameters) -> dict[str, int]:

@@ -106,6 +106,8 @@ class Scoreboard:
             fields = unpack(STATUS[stream](program.params), word)
             wrong = [f"{name} is {fields[name]}, expected {value}"
                      for name, value in program.told(stream, index).items() if fields[name] != value]
+            if stream == "status" and (named := sum(fields[name] for name in layouts.CYCLES)) != fields["cycles"]:
+                wrong.append(f"cycles is {fields['cycles']}, and its counters name {named}")
             return "; ".join(wrong) or None
         expected = program.expected[stream]
         if index >= len(expected):

@@ -19,6 +19,11 @@ from focus_rtl.verif.golden.cases import make_params, rough_vectors, weights_lik
 PARAMS = make_params()
 
 
+def _place(field: str) -> int:
+    """The lowest bit of a field of `status`."""
+    return layouts.status(PARAMS)[field].offset
+
+
 def _program() -> Program:
     rng = np.random.default_rng(3)
     job = Job(9, 6, tiles_of(Grid(3, 3, 3), PARAMS.m_tile, text_tokens=2), 3, 3, 0.7)
@@ -36,6 +41,7 @@ def _received(*programs: Program) -> dict[str, Received]:
         for stream, beats in made.expected.items():
             words[stream] += beats
         fields = dict.fromkeys(dict(layouts.status(PARAMS).members), 0) | made.status
+        fields |= {"array_idle": 40, "cycles": made.status["array_busy"] + 40}
         words["status"].append(pack(layouts.status(PARAMS), **fields))
         words["sec_status"] += [pack(sec_status(PARAMS.sec_tokens_max), **dict.fromkeys(PHASES, 7), **each)
                                 for each in made.sec_status]
@@ -62,6 +68,9 @@ def test_equal_words_are_counted() -> None:
     ("status", 0, 1, r"status\[0\] in cycle 100: error is 1, expected 0"),
     ("sec_status", 1, 2, r"sec_status\[1\] in cycle 101: symbols is \d+, expected \d+"),
     ("offsets", 3, 1, r"offsets\[3\] in cycle 103: expected {'offset': \d+, 'last': 0}, got {'offset': \d+, "),
+    *(("status", 0, 1 << _place(name), r"status\[0\] in cycle 100: cycles is \d+, and its counters name \d+")
+      for name in ("cycles", "array_idle", "stall_input", "stall_psum", "stall_weights", "stall_chain",
+                   "empty_slices")),
 ])
 def test_a_difference_is_told_in_the_users_terms(stream: str, index: int, flip: int, words: str) -> None:
     made = _program()

@@ -23,7 +23,8 @@ __all__ = ["ideal_choice", "ideal_hardware", "pretend"]
 def ideal_hardware(expected: Program, stalled: bool = False) -> Played:
     """What faultless hardware sends."""
     layout = layouts.status(expected.params)
-    fields = dict.fromkeys(dict(layout.members), 0) | expected.status | {"cycles": expected.counts.ideal_cycles + 40}
+    fields = dict.fromkeys(dict(layout.members), 0) | expected.status
+    fields |= {"array_idle": 40, "cycles": expected.counts.ideal_cycles + 40}
     words = {stream: list(each) for stream, each in expected.expected.items()}
     words |= {"status": [pack(layout, **fields)], "sec_status": []}
     pauses = dict.fromkeys((*inputs_of(expected.params), *OUTPUTS), int(stalled))

@@ -235,9 +235,15 @@ def test_paper_is_small_enough() -> None:
 def test_limits_of_the_published_design() -> None:
     params = load("paper").parameters
     weights, scatter, gather = explain.limits(params)
-    assert "fewer than 63 vectors" in weights
+    assert "fewer than 63 vectors" in weights and "row passes" not in weights
     assert "50 %" in scatter and "2 times" in scatter
     assert "K >= 256" in gather and "K >= 512" in gather
+
+
+def test_short_slices_wait_for_weights_and_for_their_own_psums() -> None:
+    weights, *_ = explain.limits(load("paper", ["rows=8", "pe_depth=3"]).parameters)
+    assert weights == ("weights: a slice of fewer than 22 vectors waits for the next weight tile, one of fewer than 24 "
+                       "for its own psums between its 4 row passes")
 
 
 @pytest.mark.parametrize(("changes", "cycles"), [((), 8), (("matchers=2",), 4), (("matchers=4",), 2),
