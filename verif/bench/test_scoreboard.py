@@ -21,7 +21,8 @@ PARAMS = make_params()
 
 def _place(field: str) -> int:
     """The lowest bit of a field of `status`."""
-    return layouts.status(PARAMS)[field].offset
+    offset: int = layouts.status(PARAMS)[field].offset
+    return offset
 
 
 def _program() -> Program:
