@@ -55,7 +55,7 @@ SHAPES: tuple[tuple[str, int, int, int, int], ...] = (
     ("fp16", 4, 4, 4, 1), ("fp16", 4, 4, 4, 2), ("fp16", 2, 1, 2, 3), ("fp16", 4, 4, 16, 2), ("bf16", 8, 4, 8, 3),
     ("bf16", 4, 8, 8, 4), ("bf16", 6, 3, 12, 1), ("int8", 4, 4, 4, 4), ("int8", 8, 8, 8, 1), ("int8", 16, 16, 16, 1),
     ("int8", 16, 16, 16, 2), ("int8", 16, 8, 16, 3), ("int8", 8, 16, 16, 1), ("int8", 2, 4, 8, 1),
-    ("fp16", 32, 32, 32, 2), ("int8", 32, 32, 32, 1), ("int8", 64, 64, 64, 1))
+    ("int8", 32, 32, 32, 1))
 """Data type, R, C, V, pe_depth."""
 
 
@@ -67,7 +67,7 @@ def parameters(dtype: str, rows: int, cols: int, vector: int, depth: int) -> Par
     m_tile = max(8, 1 << math.ceil(math.log2(4 * depth * rows)))
     return dataclasses.replace(
         load("regress").parameters, dtype=dtype, rows=rows, cols=cols, vector=vector, pe_depth=depth, m_tile=m_tile,
-        grid_max=(1, 1, 1), k_max=25 * vector, n_max=vector, tokens_max=4096, scatter_lanes=4,
+        grid_max=(1, 1, 1), k_max=25 * vector, n_max=vector, tokens_max=max(4096, 80 * depth * rows), scatter_lanes=4,
         psum_banks=min(16, m_tile // 2), scatter_lookahead=8, matchers=1, matcher_lanes=1)
 
 
