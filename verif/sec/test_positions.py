@@ -30,11 +30,11 @@ INPUTS, OUTPUT = ("tiles", "direct", "retained"), "positions"
 STALLS: dict[str, dict[str, Stall]] = {
     "never": {}, **{f"{name} slow": {name: Stall(0.5, burst=12)} for name in (*INPUTS, OUTPUT)},
     "all": dict.fromkeys((*INPUTS, OUTPUT), Stall(0.4, burst=3)), "lazy": {OUTPUT: Stall(0.2, lazy=True)}}
-KINDS = ("direct", "sound", "too few", "none", "too many", "a ring too many", "far too many", "beyond",
-         "escapes behind", "text only", "text between", "first tile text")
+KINDS = ("direct", "sound", "too few", "none", "too many", "far too many", "beyond", "escapes behind", "text only",
+         "text between", "first tile text")
 """What a job's positions can be like."""
 
-WRONG = {"too few", "none", "too many", "a ring too many", "far too many", "beyond"}
+WRONG = {"too few", "none", "too many", "far too many", "beyond"}
 EVENTS = {*KINDS, "one vector", "several vectors", "full tile", "several tiles", "larger than the ring"}
 
 
@@ -54,8 +54,7 @@ def tiles_told(rng: np.random.Generator, params: Parameters, kind: str) -> tuple
         symbols = symbols[:cut] if cut else np.array((ESCAPE,), np.uint16)
     if kind == "none":
         symbols = np.array((ESCAPE,), np.uint16)
-    more = {"too many": 1, "a ring too many": params.m_tile + 2, "far too many": 2 * params.m_tile,
-            "escapes behind": 2}.get(kind, 0)
+    more = {"too many": 1, "far too many": 2 * params.m_tile, "escapes behind": 2}.get(kind, 0)
     symbols = np.append(symbols, np.full(more, ESCAPE if kind == "escapes behind" else 1, np.uint16))
     if kind == "beyond":
         symbols = np.append(symbols, np.uint16(1))
@@ -85,22 +84,28 @@ class Work:
         if kind == "direct":
             tiles = [random_tile(rng, int(rng.integers(1, self.params.m_tile + 1)), 3, 3) for _ in range(2)]
             self._orders(tiles, [False] * 2, vectors, None)
+            places = [word for tile in tiles for word in self._words(tile) * vectors]
+            self.words["direct"] += places
+            self.words[OUTPUT] += places
         else:
             sizes, offsets = tiles_told(rng, self.params, kind)
-            tiles = [Tile(places) for places in offsets.places(sizes)]
             assert offsets.wrong(sizes) == (kind in WRONG)
-            self.wrong |= kind in WRONG
-            self.steps = steps_of(offsets.symbols[:np.flatnonzero(offsets.symbols)[0] + 1], offsets.bits,
-                                  offsets.strides) if offsets.symbols.any() else 0  # to the first position
-            self._orders(tiles, offsets.text, vectors, offsets)
-            self.words["retained"] += offset_beats(self.params, offsets.symbols[:offsets.taken])
-        places = [word for tile in tiles for word in self._words(tile) * vectors]
-        self.words["direct"] += places if kind == "direct" else []
-        self.words[OUTPUT] += places
+            tiles = self.add_offsets(sizes, offsets, vectors)
         self.events += Counter({
             kind: 1, "one vector": vectors == 1, "several vectors": vectors > 1, "several tiles": len(tiles) > 1,
             "full tile": sum(tile.tokens == self.params.m_tile for tile in tiles),
             "larger than the ring": sum(tile.tokens for tile in tiles) > 2 * self.params.m_tile})
+
+    def add_offsets(self, sizes: list[int], offsets: Offsets, vectors: int) -> list[Tile]:
+        """A job with these offsets and so many tokens in each tile; returns the tiles."""
+        tiles = [Tile(places) for places in offsets.places(sizes)]
+        self.wrong |= offsets.wrong(sizes)
+        self.steps = steps_of(offsets.symbols[:np.flatnonzero(offsets.symbols)[0] + 1], offsets.bits,
+                              offsets.strides) if offsets.symbols.any() else 0  # to the first position
+        self._orders(tiles, offsets.text, vectors, offsets)
+        self.words["retained"] += offset_beats(self.params, offsets.symbols[:offsets.taken])
+        self.words[OUTPUT] += [word for tile in tiles for word in self._words(tile) * vectors]
+        return tiles
 
     def _orders(self, tiles: Sequence[Tile], text: Sequence[bool], vectors: int, offsets: Offsets | None) -> None:
         video = {"frames": 0, "row_stride": 0, "frame_stride": 0, "height": 0, "width": 0}
@@ -172,6 +177,21 @@ async def keeps_latency_and_throughput(dut: Any) -> dict[str, Any]:
 
 
 @bench_test
+async def drops_what_fills_ring_and_decoder(dut: Any) -> dict[str, Any]:
+    """Positions are taken so slowly that everything is decoded, as far as there is room, when the last tile ends."""
+    params, bench, rng = make_params(**UNITS[config()["unit"]]), Bench(dut, seed()), np.random.default_rng(seed())
+    compared = 0
+    await bench.reset()
+    for surplus in range(params.m_tile - 2, params.m_tile + 5):
+        work = Work(params)
+        symbols = np.ones(4 + surplus, np.uint16)
+        work.add_offsets([4], Offsets(symbols, params.offset_bits, Grid(*params.grid_max).strides, (False,)), 2)
+        work.add(rng, "sound", 2)
+        compared += await compare(bench, work, {OUTPUT: Stall(1.0, burst=40)})
+    return {"compared": compared}
+
+
+@bench_test
 async def forgets_at_reset(dut: Any) -> dict[str, Any]:
     params, bench, rng = make_params(**UNITS[config()["unit"]]), Bench(dut, seed()), np.random.default_rng(seed())
     compared = 0
@@ -197,4 +217,4 @@ def test_positions(name: str, seed: int) -> None:
     events = result["tests"]["equals_the_model"]["events"]
     print(f"{name}: {result['compared']} words, {events}")
     assert {event for event in EVENTS if not events.get(event)} == set()
-    assert len(result["tests"]) == 3
+    assert len(result["tests"]) == 4
