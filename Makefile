@@ -69,6 +69,7 @@ regress: $(STAMP)
 	$(BIN)/python -m focus_rtl.verif.numeric.campaign
 	$(BIN)/python -m focus_rtl.verif.golden.film
 	$(BIN)/python -m focus_rtl.verif.core.film --jobs $(JOBS)
+	$(BIN)/python -m focus_rtl.verif.flow.gates
 
 # The figures that the texts quote, measured anew and written into them: on an idle machine, for the times.
 figures: $(STAMP)

@@ -101,7 +101,8 @@ def run_programs(params: Parameters, batches: Sequence[Sequence[Program]], *, se
                  stall: Stalls | Sequence[Stalls] = ALWAYS, cut_after: dict[int, int] | None = None,
                  replay: str | None = None, prefix: str = "", waves: bool = False, timeout: float = 600,
                  patience: int = 20000, cache_dir: Path | None = None, quick: bool = False,
-                 compilers: int | None = None, progress: Callable[[str], None] | None = None) -> CoreRun:
+                 compilers: int | None = None, progress: Callable[[str], None] | None = None,
+                 design: EmittedDesign | None = None) -> CoreRun:
     """Run batches of jobs, with a reset before each batch, and compare.
 
     Parameters
@@ -115,6 +116,7 @@ def run_programs(params: Parameters, batches: Sequence[Sequence[Program]], *, se
     replay : the command to name in a message (else the seed and the configuration's hash are named).
     patience : cycles without any transfer after which the run fails.
     compilers : compiler processes at a time.
+    design : what to simulate in place of the emitted core, with the same ports.
     prefix, waves, timeout, cache_dir, quick, progress : see `bench.runner.simulate`.
 
     Raises
@@ -125,7 +127,7 @@ def run_programs(params: Parameters, batches: Sequence[Sequence[Program]], *, se
     start = time.monotonic()
     if progress:
         progress("emitting Verilog")
-    design = _design(params, prefix)
+    design = design or _design(params, prefix)
     built = build(design, waves, cache_dir, quick=quick, jobs=compilers, progress=progress)
     seconds = time.monotonic() - start
     every = [stall] * len(batches) if isinstance(stall, Stall | dict) else stall
