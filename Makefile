@@ -8,9 +8,10 @@ COUNT ?= 200
 SEED ?=
 PRESET ?= regress
 VIDEO ?=
+PROMPT ?=
 TESTS ?= verif
 JSON ?=
-export PRESET VIDEO JSON
+export PRESET VIDEO JSON PROMPT
 
 BIN := .venv/bin
 STAMP := .venv/.complete
@@ -21,7 +22,7 @@ WITH_SEED = $(if $(SEED),--seed '$(SEED)')
 .PHONY: help env demo test lint types regress mutants figures clean distclean
 
 help:
-	@echo 'make demo       real video through generated Verilog, every bit compared   (VIDEO=clip.mp4 PRESET=regress SEED=1)'
+	@echo 'make demo       real video through generated Verilog, every bit compared   (VIDEO=clip.mp4 PROMPT=0,1,1,2,3 PRESET=regress SEED=1)'
 	@echo 'make test       all tests                                        (SEED=7 TESTS=verif/gen to choose)'
 	@echo 'make lint       ruff'
 	@echo 'make types      mypy'
@@ -44,7 +45,7 @@ $(STAMP): pyproject.toml requirements.lock
 	@touch $(STAMP)
 
 demo: $(STAMP)
-	$(BIN)/focus-rtl demo --preset "$$PRESET" $(if $(VIDEO),--video "$$VIDEO") $(if $(JSON),--json "$$JSON") $(WITH_SEED)
+	$(BIN)/focus-rtl demo --preset "$$PRESET" $(if $(VIDEO),--video "$$VIDEO") $(if $(JSON),--json "$$JSON") $(WITH_SEED) $(if $(PROMPT),$$(printf ' --prompt %s' $$PROMPT))
 
 test: $(STAMP)
 	$(BIN)/pytest -n $(JOBS) $(WITH_SEED) $(TESTS)
@@ -68,6 +69,7 @@ regress: $(STAMP)
 	$(BIN)/python -m focus_rtl.verif.numeric.campaign
 	$(BIN)/python -m focus_rtl.verif.golden.film
 	$(BIN)/python -m focus_rtl.verif.core.film --jobs $(JOBS)
+	$(BIN)/python -m focus_rtl.verif.flow.gates
 
 # The figures that the texts quote, measured anew and written into them: on an idle machine, for the times.
 figures: $(STAMP)
@@ -79,6 +81,7 @@ figures: $(STAMP)
 	$(BIN)/python -m focus_rtl.verif.numeric.exhaustive --json docs/arithmetic.json
 	$(BIN)/python -m focus_rtl.verif.numeric.campaign --seed 1 --json docs/arithmetic.json
 	$(BIN)/python -m focus_rtl.verif.golden.film --json docs/concentrator.json
+	$(BIN)/python -m focus_rtl.verif.core.film --json docs/concentrator.json --jobs $(JOBS)
 	$(BIN)/python -m focus_rtl.verif.golden.speed --json docs/concentrator.json
 	$(BIN)/python -m focus_rtl.verif.sic.budgets --json docs/budgets.json
 	$(BIN)/python -m focus_rtl.verif.sic.budgets --render

@@ -207,6 +207,22 @@ def synth(
 
 
 @app.command()
+def fit(
+    source: Annotated[str | None, typer.Argument(
+        metavar="PRESET_OR_TOML", help="By default the preset of the target's name, else regress.")] = None,
+    target: Annotated[str, typer.Option("--target", metavar="TARGET", help="The FPGA, as for synth.")] = "ecp5-25k",
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Estimate what a core takes of an FPGA, in seconds; where it is too much, propose the nearest that fits.
+
+    Example: focus-rtl fit regress --target ecp5-85k
+    """
+    from focus_rtl.gen.flow import command
+    command.fit(source, overrides or (), target, as_json)
+
+
+@app.command()
 def units(as_json: AsJson = False) -> None:
     """List the units that can be generated and synthesised alone, with their parameters.
 
@@ -228,6 +244,9 @@ def demo(
         "--preset", metavar="PRESET_OR_TOML", help="Configuration to run.")] = "regress",
     video: Annotated[Path | None, typer.Option(
         "--video", metavar="FILE", help="A video file; by default a photograph, panned and zoomed.")] = None,
+    prompt: Annotated[list[str] | None, typer.Option(
+        "--prompt", metavar="f,r0,c0,r1,c1", help="A box of patches that the text asks for: frame, first row and "
+        "column, last row and column, from 0. May be repeated.")] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of weights, projection and stalls.")] = 1,
     waves: Annotated[bool, typer.Option("--waves", help="Record the first cycles as a waveform, too.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON.")] = None,
@@ -241,7 +260,7 @@ def demo(
 ) -> None:
     """Run real video through generated Verilog in Verilator and compare every bit with the golden model.
 
-    Example: focus-rtl demo --video holiday.mp4 --json figures.json
+    Example: focus-rtl demo --video holiday.mp4 --prompt 0,1,1,2,3 --json figures.json
     """
     parameters = load(preset).parameters
     try:
@@ -251,8 +270,9 @@ def demo(
             raise
         raise ToolMissing(f"the demo needs the Python package {error.name}, which is not installed",
                           "pip install 'focus-rtl[sim,video]'") from error
-    raise typer.Exit(run_demo(parameters, preset=preset, video=video, seed=seed, waves=waves, json_file=json_file,
-                              picture_file=picture, jobs=jobs, timeout=timeout, cache_dir=cache_dir))
+    raise typer.Exit(run_demo(parameters, preset=preset, video=video, prompt=prompt or (), seed=seed, waves=waves,
+                              json_file=json_file, picture_file=picture, jobs=jobs, timeout=timeout,
+                              cache_dir=cache_dir))
 
 
 @app.command()

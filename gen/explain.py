@@ -7,9 +7,11 @@ from typing import Any
 from focus_rtl.gen.emit import EmittedDesign
 from focus_rtl.gen.memories import MemoryRow, bytes_written_out, total_bits
 from focus_rtl.golden.params import Parameters
+from focus_rtl.hdl.numeric.mean import Reciprocal
+from focus_rtl.hdl.sic.averager import Averager
 from focus_rtl.hdl.sic.matcher import Matcher
 
-__all__ = ["Estimate", "estimate", "kilobytes", "lanes", "limits", "memory_table"]
+__all__ = ["Estimate", "estimate", "kilobytes", "lanes", "limits", "mean_paces", "memory_table"]
 
 # Measured with Verilator 5.48 and g++ 12 -O2 on a 2-core cloud machine, compiler processes one at a time: MB of Verilog
 # written out, CPU seconds, peak MB of the largest process: 0.30 4.5 193, 0.64 10.1 221, 1.23 19.6 251, 1.38 23.1 253,
@@ -50,6 +52,28 @@ def pace(p: Parameters) -> int:
     return p.window // p.matcher_units * Matcher(p).pace if p.candidates else 1
 
 
+def mean_paces(p: Parameters) -> dict[str, int]:
+    """Cycles per vector of the averager where it is slow: all of one group, each waiting for the sum before; each a
+    group of its own, whose elements are scaled; groups of three, the smallest count that has to be divided by.
+    """
+    averager = Averager(p)
+    alone = {"alone": averager.beats}
+    threes = -(-max(Reciprocal.latency + 1, averager.beats) // 3)
+    return alone | ({"one group": averager.adding, "threes": threes} if p.candidates else {})
+
+
+def _means(p: Parameters) -> list[tuple[str, str]]:
+    """The averager's row of `lanes`, if there is one."""
+    if p.representative == "first":
+        return []
+    averager = Averager(p)
+    same = f", of one group every {averager.adding} cycles" if p.candidates else ""
+    others = (f", or {max(Reciprocal.latency + 1, averager.beats)} where the group's count is no power of two"
+              if p.candidates else "")
+    return [("averager", f"{p.vector} sums: a vector a cycle{same}; {p.matcher_lanes} lanes: a mean every "
+                         f"{averager.beats} cycles{others}")]
+
+
 def lanes(p: Parameters) -> list[tuple[str, str]]:
     """What works in parallel: (unit, how much)."""
     matcher = f"{p.matchers} candidates x {p.matcher_lanes} lanes: a vector every {pace(p)} cycles"
@@ -58,6 +82,8 @@ def lanes(p: Parameters) -> list[tuple[str, str]]:
         ("passes", f"{p.row_passes} for the rows of a k-slice, {p.col_passes} for the columns of an output vector"),
         ("scatter", f"{p.scatter_lanes} tokens x {p.cols} columns a cycle, from {p.psum_banks} psum banks"),
         ("matcher", matcher if p.candidates else "none: a window of one position has no neighbours"),
+        *_means(p),
+        ("scores", f"{p.sec_lanes} a cycle, of up to {p.sec_tokens_max} image tokens; the largest by {p.top_k}"),
     ]
 
 
@@ -65,11 +91,14 @@ def limits(p: Parameters) -> list[str]:
     """Where each unit, and not the array, sets the pace; sentences with numbers."""
     shortest = p.rows * p.pe_depth - p.pe_depth + 1
     share = p.rows / (p.vector * p.scatter_lanes)
-    cycles = pace(p)
+    cycles = max(pace(p), *mean_paces(p).values()) if p.representative == "mean" else pace(p)
     unique_k = -(-cycles // (p.row_passes * p.col_passes)) * p.vector
     scatter_k = -(-cycles * p.scatter_lanes // p.col_passes) * p.vector
+    whole = p.rows * p.pe_depth
+    chained = f", one of fewer than {whole} for its own psums between its {p.row_passes} row passes"
     return [
-        f"weights: a slice of fewer than {shortest} vectors waits for the next weight tile",
+        f"weights: a slice of fewer than {shortest} vectors waits for the next weight tile"
+        + chained * (p.row_passes > 1),
         f"scatter: it sets the pace where fewer than {100 * share:.3g} % of the vectors are unique; "
         f"so no job is more than {1 / share:.3g} times as fast as dense",
         f"gather: hidden behind the next tile for K >= {unique_k} when all vectors are unique, "

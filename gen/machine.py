@@ -7,10 +7,12 @@ For the demo, which runs the hardware's results through the hardware again.  Tes
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from focus_rtl.gen.console import say
 from focus_rtl.gen.emit import verilog_of
@@ -18,17 +20,21 @@ from focus_rtl.gen.errors import SimulationFailed, ToolMissing
 from focus_rtl.gen.report import stage
 from focus_rtl.golden.numeric.dtypes import element
 from focus_rtl.golden.params import Parameters
+from focus_rtl.golden.sec.sec import SecOrder, prune
 from focus_rtl.golden.sic.gather import Gathered
 from focus_rtl.hdl import layouts
 from focus_rtl.hdl.core import Core
+from focus_rtl.hdl.sec import layouts as layouts_sec
 from focus_rtl.verif.bench.build import BuildError, Built, build
 from focus_rtl.verif.bench.player import Played, Segment, play
-from focus_rtl.verif.bench.program import OUTPUTS, Program, unpack
+from focus_rtl.verif.bench.program import OUTPUTS, Program, inputs_of, unpack
+from focus_rtl.verif.bench.prunings import offset_beats, sec_beats
 from focus_rtl.verif.bench.runner import SimulationError
 from focus_rtl.verif.bench.scoreboard import Mismatch, Scoreboard
 from focus_rtl.verif.bench.streams import Stall
 
-__all__ = ["STALLS", "WAVE_CYCLES", "LayerRun", "Simulator", "compare", "emitted", "waves_file"]
+__all__ = ["STALLS", "WAVE_CYCLES", "LayerRun", "PruneRun", "Simulator", "compare", "compare_prunings", "emitted",
+           "waves_file"]
 
 Result = list[list[Gathered]]
 
@@ -43,9 +49,10 @@ WAVE_CYCLES = 20_000
 
 STALLS: dict[str, Stall] = {
     # Streams of few words pause nearly always, or chance would decide whether they pause at all.
-    **dict.fromkeys(("job", "tiles", "summary", "status"), Stall(0.95, 8)),
-    **dict.fromkeys(("vectors", "maps", "positions", "scales", "out_maps"), Stall(0.3, 4)),
-    "weights": Stall(0.1, 3), "outputs": Stall(0.4, 6),
+    **dict.fromkeys(("job", "tiles", "summary", "status", "sec_orders", "sec_status"), Stall(0.95, 8)),
+    **dict.fromkeys(("vectors", "maps", "positions", "scales", "out_maps", "scores", "previous", "offsets"),
+                    Stall(0.3, 4)),
+    "retained": Stall(0.6, 4), "weights": Stall(0.1, 3), "outputs": Stall(0.4, 6),
 }
 """When each stream of the core pauses in the runs with stalls; only int8 has `scales`."""
 
@@ -69,6 +76,26 @@ class LayerRun:
     counters: dict[str, int]
     stalled: dict[str, int]
     compared: int
+    mismatches: int
+    divergence: str | None
+
+
+@dataclass(frozen=True)
+class PruneRun:
+    """Some orders of the semantic concentrator on the hardware, without stalls and with them, compared.
+
+    symbols : for each order the offsets that the hardware sent (the golden ones where they cannot be read).
+    cycles : for each order what its status said without stalls, by phase.  stalled : cycles each stream paused.
+    compared, expected : words of both runs; compared_stalled : of the one with stalls.
+    """
+
+    orders: Sequence[SecOrder]
+    symbols: Sequence[NDArray[np.uint16]]
+    cycles: Sequence[dict[str, int]]
+    stalled: dict[str, int]
+    compared: int
+    compared_stalled: int
+    expected: int
     mismatches: int
     divergence: str | None
 
@@ -110,6 +137,21 @@ class Simulator:
         with stage(f"simulating {name}", self.seconds, "simulate") as tell:
             played, _ = self._play(replace(self.built, waves="none"), segments, tell)
         return [compare(each, part, self.replay) for (each, _), part in zip(programs, played, strict=False)]
+
+    def prune(self, name: str, orders: Sequence[SecOrder]) -> PruneRun:
+        """Run orders of the semantic concentrator one after another, twice: without stalls and with them.
+
+        Raises
+        ------
+        SimulationFailed : nothing can be measured.
+        """
+        beats = sec_beats(self.params, orders, np.random.default_rng(self.seed))
+        inputs = {stream: beats.inputs.get(stream, []) for stream in inputs_of(self.params)}
+        expected = dict.fromkeys(OUTPUTS, 0) | {"offsets": len(beats.offsets), "sec_status": len(orders)}
+        segments = [Segment(inputs, expected, stalls) for stalls in ({}, STALLS)]
+        with stage(f"simulating {name}", self.seconds, "simulate") as tell:
+            played, _ = self._play(replace(self.built, waves="none"), segments, tell)
+        return compare_prunings(self.params, orders, played, self.replay)
 
     def record(self, recorded: Program) -> None:
         """Write waves of the first `WAVE_CYCLES` cycles of a program into the current folder."""
@@ -170,6 +212,49 @@ def compare(expected: Program, played: Played, replay: str) -> LayerRun:
     result = emitted(expected, played) if divergence is None else expected.result
     mismatches = max(mismatches, int(divergence is not None))
     return LayerRun(expected, result, status.pop("cycles"), status, played.stalled, compared, mismatches, divergence)
+
+
+def compare_prunings(params: Parameters, orders: Sequence[SecOrder], played: Sequence[Played],
+                     replay: str) -> PruneRun:
+    """Every offset and every status of both runs, without stalls and with them, against the golden model's.
+
+    Raises
+    ------
+    SimulationFailed : a run broke off.
+    """
+    golden = [prune(each.rows, each.k, params.offset_bits, each.previous).symbols for each in orders]
+    offsets = [word for symbols in golden for word in offset_beats(params, symbols)]
+    told = [(layouts_sec.ERRORS["OK"], len(symbols)) for symbols in golden]
+    compared, mismatches, divergence = [0, 0], 0, None
+    statuses: list[list[dict[str, int]]] = []
+    for number, run in enumerate(played):
+        if run.failure:
+            raise SimulationFailed(f"the simulation stopped: {run.failure}", f"to see it again: {replay}")
+        statuses.append([unpack(layouts_sec.status(params.sec_tokens_max), word)
+                         for word in run.received["sec_status"].words])
+        found: dict[str, Sequence[Any]] = {"offsets": run.received["offsets"].words, "sec_status": [
+            (status["error"], status["symbols"]) for status in statuses[-1]]}
+        for stream, right in (("offsets", offsets), ("sec_status", told)):
+            compared[number] += min(len(found[stream]), len(right))
+            wrong = [at for at, (one, other) in enumerate(zip_longest(found[stream], right)) if one != other]
+            mismatches += len(wrong)
+            if wrong and divergence is None:
+                divergence = (f"{stream}[{wrong[0]}]: expected {right[wrong[0]:][:1]}, "
+                              f"got {found[stream][wrong[0]:][:1]}\n  replay: {replay}")
+    cycles = [{phase: status[phase] for phase in layouts_sec.PHASES} for status in statuses[0]]
+    return PruneRun(orders, golden if divergence else _packets(params, played[0].received["offsets"].words), cycles,
+                    played[1].stalled, sum(compared), compared[1], 2 * (len(offsets) + len(told)), mismatches,
+                    divergence)
+
+
+def _packets(params: Parameters, words: Sequence[int]) -> list[NDArray[np.uint16]]:
+    """Words of `offsets` cut where `last` is."""
+    packets: list[list[int]] = [[]]
+    for word in words:
+        packets[-1].append(word & ((1 << params.offset_bits) - 1))
+        if word >> params.offset_bits:
+            packets.append([])
+    return [np.array(packet, np.uint16) for packet in packets[:-1]]
 
 
 def emitted(expected: Program, played: Played) -> Result:

@@ -20,12 +20,18 @@ STREAMS: dict[str, str] = {
     "vectors": "concentrated input vectors, `last` on the last one of a k-slice",
     "maps": "similarity map, scatter_lanes indices a beat; none when dense",
     "weights": "one row of a weight tile a beat, bottom row first",
-    "positions": "one per token and output vector: where the token is",
+    "positions": "one per token and output vector: where the token is; none for a job with `decoded`",
+    "retained": "only for a job with `decoded`: where its image tokens are, as offsets, `last` on the last one",
     "preloads": "what the accumulators of scatter_lanes tokens and C columns start from; only for a job with `preload`",
+    "sec_orders": "one per pruning: how many image tokens there are, how many stay, how the scores come",
+    "scores": "of the softmax, sec_lanes binary16 numbers a beat",
+    "previous": "only for an order with `pruned`: the offsets of the pruning before",
     "outputs": "concentrated output vectors, `last` on the last one of an output vector's tile",
     "out_maps": "one index per token, `last` on the last one of a tile",
     "summary": "one per tile and output vector: how many vectors came out",
     "status": "one per job, after everything else: error code and counters",
+    "offsets": "of the image tokens that stay, `last` on the last one: `retained` of the jobs that follow",
+    "sec_status": "one per pruning, after its offsets: error code, symbols sent, cycles",
 }
 """What a beat of each stream of the core is, in the order of the documentation."""
 

@@ -22,6 +22,7 @@ from rich.console import Console
 
 from focus_rtl.gen.console import plain, say, say_table
 from focus_rtl.gen.errors import InputOutputError
+from focus_rtl.gen.pruning import PruningFigures, modes_table, pruning_lines
 from focus_rtl.verif.bench.toolchain import toolchain
 
 __all__ = ["SCHEMA", "Control", "Findings", "LayerFigures", "Shares", "check_target", "histogram", "print_report",
@@ -138,6 +139,7 @@ class Findings:
     words_under_stalls: int
     stall_cycles: Mapping[str, int]
     output_difference: float
+    pruning: PruningFigures
 
     def total(self, name: str) -> int:
         """Sum of a figure over the layers."""
@@ -163,7 +165,7 @@ class Findings:
         found = {
             "bit_exact": self.equal,
             "dense_within_5_percent_of_ideal": self.total("dense") <= 1.05 * self.total("dense_ideal"),
-            "concentrated_is_faster": self.speedup > 1,
+            "concentrated_is_faster": self.speedup > 1, "pruned_is_faster": self.pruning.faster(),
             "every_stream_stalled": all(cycles > 0 for cycles in self.stall_cycles.values()),
         }
         if self.vector >= CHANCE_FREE:
@@ -206,7 +208,7 @@ def to_json(found: Findings) -> dict[str, Any]:
         "cycles_dense": found.total("dense"), "cycles_dense_ideal": found.total("dense_ideal"),
         "cycles_focus": found.total("focus"), "speedup": found.speedup,
         "unique_in_ratio": found.shares_in.unique_ratio, "published_sparsity": found.shares_in.sparsity,
-        "output_difference": found.output_difference, "layers": layers,
+        "output_difference": found.output_difference, "layers": layers, "pruning": found.pruning.to_json(),
         "histogram": {"edges": EDGES, "clip": list(found.histogram), "noise": list(found.control.histogram)},
         "noise": asdict(found.control.shares) | {"matched_ratio": found.control.shares.matched_ratio},
         "checks": found.checks(), "tools": dict(found.tools), "seconds": dict(found.seconds),
@@ -297,6 +299,11 @@ def print_report(found: Findings) -> None:
     heads = ["", *[layer.name for layer in found.layers], "chain"]
     say_table(heads, [(name, *cells) for name, cells in _rows(found)], right=range(1, len(heads)))
     _line()
+    for line in pruning_lines(found.pruning):
+        _line(line)
+    heads, rows = modes_table(found.pruning)
+    say_table(heads, rows, right=range(1, len(heads)))
+    _line()
     _print_histogram(found)
     _line()
     _print_verdict(found)
@@ -361,6 +368,7 @@ def _print_verdict(found: Findings) -> None:
              "concentrated_is_faster": f"concentrated, the chain takes {found.total('focus'):,} cycles instead of "
                                        f"{min(found.total('dense'), found.total('dense_ideal')):,}: "
                                        f"{found.speedup:.2f}x",
+             "pruned_is_faster": "pruned, it takes fewer cycles than with all tokens, with merging and without",
              "every_stream_stalled": "every stream paused at random in the runs with stalls",
              "noise_at_most_1_percent_matched": "at most 1 % of white noise matches"}
     for name, holds in found.checks().items():

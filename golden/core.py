@@ -17,6 +17,8 @@ from focus_rtl.golden.job import Counts, Job, Tile
 from focus_rtl.golden.layer import gather_tile
 from focus_rtl.golden.numeric.dtypes import Bits, check_bits
 from focus_rtl.golden.params import Parameters
+from focus_rtl.golden.sec.offsets import reach
+from focus_rtl.golden.sec.sec import SecOrder, prune
 from focus_rtl.golden.sic.gather import Gathered
 from focus_rtl.golden.sic.scatter import leave, scatter
 
@@ -164,8 +166,9 @@ def tokens_of(slices: Slices, k: int) -> Bits:
 class Expected:
     """Beats on every stream, passes and cycles of a job.
 
-    job, tiles, vectors, maps, weights, positions, preloads, scales : beats that go in (scales only for int8).  An empty
-        slice is one beat of `vectors`; it has no map and takes no weights.
+    job, tiles, vectors, maps, weights, positions, retained, preloads, scales : beats that go in (scales only for int8;
+        positions, or retained offsets).  An empty slice is one beat of `vectors`; it has no map and takes no weights.
+    sec_orders, scores, previous : beats that go into the semantic concentrator; offsets, sec_status : that come out.
     summary, out_maps, status : beats that come out; `outputs` depends on the data, see `output_counts`.
     passes : array passes, none for empty slices.  ideal_cycles : vectors through the array in all of them,
     sum(p) * ceil(K/R) * ceil(N/C) where p differs from slice to slice.
@@ -177,6 +180,7 @@ class Expected:
     maps: int
     weights: int
     positions: int
+    retained: int
     preloads: int
     scales: int
     summary: int
@@ -184,10 +188,18 @@ class Expected:
     status: int
     passes: int
     ideal_cycles: int
+    sec_orders: int = 0
+    scores: int = 0
+    previous: int = 0
+    offsets: int = 0
+    sec_status: int = 0
 
 
-def expected_counts(params: Parameters, job: Job, slices: Slices) -> Expected:
-    """What a job of that configuration takes and gives, from the counts and each slice's p alone."""
+def expected_counts(params: Parameters, job: Job, slices: Slices, prunings: Sequence[SecOrder] = ()) -> Expected:
+    """What a job of that configuration takes and gives, from the counts and each slice's p alone.
+
+    prunings : orders of the semantic concentrator beside the job.
+    """
     counts = job.counts(params)
     rows = [counts.rows_of(k) for k in range(counts.slices)]
     beats = sum(max(part.p, 1) for row in slices for part in row)
@@ -199,11 +211,22 @@ def expected_counts(params: Parameters, job: Job, slices: Slices) -> Expected:
                    for k, part in enumerate(row))
     return Expected(job=1, tiles=counts.tiles, vectors=beats * counts.vectors,
                     maps=0 if job.dense else maps * counts.vectors,
-                    weights=passes * params.rows, positions=job.tokens * counts.vectors,
+                    weights=passes * params.rows,
+                    positions=0 if job.offsets else job.tokens * counts.vectors,
+                    retained=job.offsets.taken if job.offsets else 0,
                     preloads=words * counts.all_cols if job.preload else 0,
                     scales=counts.tiles * counts.all_cols if job.dtype == "int8" else 0,
                     summary=counts.tiles * counts.vectors, out_maps=job.tokens * counts.vectors, status=1,
-                    passes=passes, ideal_cycles=streamed * counts.all_cols)
+                    passes=passes, ideal_cycles=streamed * counts.all_cols, **_pruned_counts(params, prunings))
+
+
+def _pruned_counts(params: Parameters, prunings: Sequence[SecOrder]) -> dict[str, int]:
+    """Beats of the semantic concentrator's streams; offsets from the distances, not from symbols."""
+    kept = [prune(each.rows, each.k, params.offset_bits, each.previous).tokens for each in prunings]
+    gaps = np.concatenate([np.diff(tokens, prepend=-1) for tokens in kept]) if kept else np.zeros(0, np.int64)
+    return {"sec_orders": len(prunings), "scores": sum(each.beats(params.sec_lanes) for each in prunings),
+            "previous": sum(len(each.previous) for each in prunings if each.previous is not None),
+            "offsets": int(((gaps - 1) // reach(params.offset_bits) + 1).sum()), "sec_status": len(prunings)}
 
 
 def output_counts(result: Result) -> int:

@@ -14,8 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from focus_rtl.golden.numeric.dtypes import element
 from focus_rtl.golden.params import BLOCK_LIMIT, Parameters, candidates_of
+from focus_rtl.golden.sec.offsets import Strides, encode
+from focus_rtl.golden.sec.places import Offsets
 
-__all__ = ["ALL_CANDIDATES", "BLOCK", "Block", "Counts", "Grid", "Job", "Tile", "field_limit", "tiles_of"]
+__all__ = ["ALL_CANDIDATES", "BLOCK", "Block", "Counts", "Grid", "Job", "Tile", "field_limit", "offsets_of", "tiles_of"]
 
 Block = tuple[int, ...]
 """(frames, rows, columns) of the similarity window."""
@@ -70,6 +72,11 @@ class Grid:
     def tokens(self) -> int:
         """Tokens of the video, separators included."""
         return self.frames * self.frame_stride
+
+    @property
+    def strides(self) -> Strides:
+        """The same, as offsets are decoded with it."""
+        return Strides(self.frames, self.height, self.width, self.row_stride, self.frame_stride)
 
     @property
     def positions(self) -> Positions:
@@ -178,6 +185,8 @@ class Job:
     dtype : element format, `fp16`, `bf16` or `int8`; it says what `t2` means.
     block : (frames, rows, columns) of the similarity window, 1 to 3 each.
     preload : accumulators start from numbers that come with the data, in place of +0.
+    offsets : the machine is told where tokens come from as offsets, which it decodes, not token by token; they must
+        give what `tiles` says.
 
     Raises
     ------
@@ -195,6 +204,7 @@ class Job:
     dtype: str = "fp16"
     block: Block = BLOCK
     preload: bool = False
+    offsets: Offsets | None = None
 
     def __post_init__(self) -> None:
         for name in ("k", "n"):
@@ -222,6 +232,17 @@ class Job:
             raise ValueError("tiles = (): must hold at least one tile")
         if not all(isinstance(tile, Tile) for tile in self.tiles):
             raise TypeError("tiles: must hold Tile objects")
+        if self.offsets is not None:
+            self._check_offsets(self.offsets)
+
+    def _check_offsets(self, offsets: Offsets) -> None:
+        if (offsets.strides.height, offsets.strides.width) != (self.height, self.width):
+            raise ValueError(f"offsets of a grid of {offsets.strides.height} x {offsets.strides.width}: "
+                             f"the job's is {self.height} x {self.width}")
+        places = offsets.places([tile.tokens for tile in self.tiles])
+        for index, (tile, place) in enumerate(zip(self.tiles, places, strict=True)):
+            if not np.array_equal(tile.positions, place):
+                raise ValueError(f"offsets: give other positions than tile {index} has")
 
     @property
     def tokens(self) -> int:
@@ -274,6 +295,12 @@ class Job:
             high = tile.places.max(axis=0)
             for name, value, limit in zip(("frame", "row", "column"), high.tolist(), limits.tolist(), strict=True):
                 _whole(f"{name} in tile {index}", value, 0, limit)
+        if self.offsets is not None:
+            strides = self.offsets.strides
+            _whole("bits of the offsets", self.offsets.bits, params.offset_bits, params.offset_bits)
+            _whole("frames of the offsets", strides.frames, 1, frames)
+            _whole("row stride of the offsets", strides.row, 1, params.sec_tokens_max)
+            _whole("frame stride of the offsets", strides.frame, 1, params.sec_tokens_max)
         return self
 
 
@@ -304,3 +331,9 @@ def tiles_of(grid: Grid, m_tile: int, retained: ArrayLike | None = None, text_to
     if not tiles:
         raise ValueError("no token is left: retain at least one or add text")
     return tuple(tiles)
+
+
+def offsets_of(grid: Grid, tiles: Sequence[Tile], bits: int, retained: ArrayLike | None = None) -> Offsets:
+    """The positions of tiles that `tiles_of` made, as offsets of that many bits; arguments as there."""
+    kept = np.ones(grid.tokens, dtype=np.bool_) if retained is None else np.asarray(retained).reshape(-1)
+    return Offsets(encode(kept, bits), bits, grid.strides, tuple(not bool(tile.image.any()) for tile in tiles))

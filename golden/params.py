@@ -251,7 +251,8 @@ class Parameters:
     scale_multiplier : how int8 sums are multiplied by their scales: `dsp`, `lut` or `serial`; other dtypes have none.
         Also how sums become means, where `serial` counts as `lut`.
     representative : what a group is replaced by: its `first` vector, or the `mean` of all.
-    sec_tokens_max : largest number of image tokens that the semantic concentrator keeps a score of.
+    sec_tokens_max : largest number of image tokens that the semantic concentrator keeps a score of; also the largest
+        stride of a video whose positions come as offsets.
     sec_lanes : a, scores that it takes per cycle.
     top_k : how it finds the k largest scores: `radix` (bit by bit) or `bubble` (the published sorter); the same result.
     offset_bits : width of an offset between retained tokens; longer gaps are escaped.

@@ -20,8 +20,8 @@ class Control(Unit):
 
     A job that breaks a limit is answered with `JOB` at once and consumes nothing else.  A tile of 0 or more than m
     tokens is answered with `TILE`; since nothing tells then what the other streams hold, the core stops until reset.
-    `SLICE`, `INDEX` and `SCALE` are kept until the job's end.  Of several errors the one with the lowest code stands:
-    which came first depends on stalls.
+    `SLICE`, `INDEX`, `SCALE` and `OFFSET` are kept until the job's end.  Of several errors the one with the lowest code
+    stands: which came first depends on stalls.
     One job at a time; one tile per cycle.
 
     Parameters
@@ -31,9 +31,10 @@ class Control(Unit):
     Members
     -------
     job : In(stream of `layouts.job`).  tiles : In(stream of `layouts.tile`).
-    orders : Out(stream of `layouts.tile_order`).
+    orders : Out(stream of `layouts.orders`).
     ended : In(3), pulses: the last beat of an output tile's vectors, of its map, its summary was taken.
-    bad_slice, bad_index, bad_scale : In(1), pulses.
+    bad_slice, bad_index, bad_scale, bad_offset : In(1), pulses.
+    offsets_left : In(1).  The job's offsets have not all been taken: it has not ended.
     events : In, one count each of `layouts.COUNTERS` but `cycles`, added in every cycle.
     status : Out(stream of `layouts.status`).
     """
@@ -42,8 +43,9 @@ class Control(Unit):
         self.p = p
         super().__init__({
             "job": In(stream.Signature(layouts.job(p))), "tiles": In(stream.Signature(layouts.tile(p))),
-            "orders": Out(stream.Signature(layouts.tile_order(p))),
-            "ended": In(3), "bad_slice": In(1), "bad_index": In(1), "bad_scale": In(1),
+            "orders": Out(stream.Signature(layouts.orders(p))),
+            "ended": In(3), "bad_slice": In(1), "bad_index": In(1), "bad_scale": In(1), "bad_offset": In(1),
+            "offsets_left": In(1),
             "events": In(data.StructLayout({name: 3 for name in COUNTERS if name != "cycles"})),
             "status": Out(stream.Signature(layouts.status(p))),
         }, p=p)
@@ -83,7 +85,7 @@ class Control(Unit):
                         m.next = "DRAIN"
             with m.State("DRAIN"):
                 m.d.comb += running.eq(1)
-                with m.If(drained):
+                with m.If(drained & ~self.offsets_left):
                     m.next = "REPORT"
             with m.State("REPORT"):
                 m.d.comb += self.status.valid.eq(1)
@@ -95,7 +97,7 @@ class Control(Unit):
                     m.next = "STOPPED"
             with m.State("STOPPED"):
                 pass
-        self._order(m, job)
+        self._order(m, job, left)
         self._count(m, started, running)
         return m
 
@@ -106,7 +108,12 @@ class Control(Unit):
             "vectors": -(-p.n_max // p.vector), "last_cols": p.col_passes, "last_lanes": p.vector,
             "height": p.grid_max[1], "width": p.grid_max[2],
         }
-        return Cat((job[name] == 0) | (job[name] > limit) for name, limit in limits.items()).any()
+        video = {"frames": p.grid_max[0], "row_stride": p.sec_tokens_max, "frame_stride": p.sec_tokens_max}
+
+        def beyond(counts: dict[str, int]) -> Value:
+            return Cat((job[name] == 0) | (job[name] > limit) for name, limit in counts.items()).any()
+
+        return beyond(limits) | (job.decoded & beyond(video))
 
     def _outstanding(self, m: Module, accepted: Signal, job: data.View) -> tuple[Value, Value]:
         """Output tiles ordered and not yet taken, apart for vectors, maps and summaries.
@@ -122,17 +129,20 @@ class Control(Unit):
             low.append(~due[-4:].all())
         return Cat(idle).all(), Cat(low).all()
 
-    def _order(self, m: Module, job: data.View) -> None:
-        order = self.orders.payload
-        m.d.comb += order.tokens.eq(self.tiles.payload.tokens)
-        m.d.comb += [order[name].eq(job[name]) for name in layouts.tile_order(self.p).members if name != "tokens"]
+    def _order(self, m: Module, job: data.View, left: Value) -> None:
+        tile = self.tiles.payload
+        apart = {"tokens": tile.tokens, "text": tile.text, "last": left == 1}
+        for order in (self.orders.payload.tile, self.orders.payload.place):
+            m.d.comb += [order[name].eq(apart[name] if name in apart else job[name])
+                         for name in order.shape().members]
 
     def _errors(self, m: Module, started: Signal, running: Signal) -> None:
         error = self.status.payload.error
         with m.If(started):
             m.d.sync += error.eq(ERRORS["OK"])
         with m.Elif(running):
-            for name, seen in (("SCALE", self.bad_scale), ("INDEX", self.bad_index), ("SLICE", self.bad_slice)):
+            for name, seen in (("OFFSET", self.bad_offset), ("SCALE", self.bad_scale), ("INDEX", self.bad_index),
+                               ("SLICE", self.bad_slice)):
                 with m.If(seen & ((error == ERRORS["OK"]) | (error > ERRORS[name]))):
                     m.d.sync += error.eq(ERRORS[name])
 

@@ -13,6 +13,9 @@ from focus_rtl.hdl.array.input_buffer import InputBuffer
 from focus_rtl.hdl.array.sequencer import Sequencer
 from focus_rtl.hdl.array.systolic import Systolic
 from focus_rtl.hdl.control import Control, OutputTiles
+from focus_rtl.hdl.sec import layouts as sec_layouts
+from focus_rtl.hdl.sec.positions import Positions
+from focus_rtl.hdl.sec.sec import Sec
 from focus_rtl.hdl.sic.gather import Gather
 from focus_rtl.hdl.sic.map_buffer import MapBuffer
 from focus_rtl.hdl.sic.output_buffer import OutputBuffer
@@ -33,12 +36,18 @@ def core_members(p: Parameters) -> dict[str, Any]:
         "vectors": In(stream.Signature(layouts.slice_beat(p))), "maps": In(stream.Signature(layouts.maps(p))),
         "weights": In(stream.Signature(layouts.weights(p))),
         "positions": In(stream.Signature(layouts.position(p))),
+        "retained": In(stream.Signature(sec_layouts.offset_beat(p.offset_bits))),
         "preloads": In(stream.Signature(layouts.preloads(p))),
         **({"scales": In(stream.Signature(layouts.scales(p)))} if p.leave_bits != p.element_bits else {}),
         "outputs": Out(stream.Signature(layouts.vector_beat(p))),
         "out_maps": Out(stream.Signature(layouts.index_beat(p))),
         "summary": Out(stream.Signature(layouts.summary(p))),
         "status": Out(stream.Signature(layouts.status(p))),
+        "sec_orders": In(stream.Signature(sec_layouts.sec_order(p.sec_tokens_max))),
+        "scores": In(stream.Signature(sec_layouts.scores(p.sec_lanes))),
+        "previous": In(stream.Signature(sec_layouts.offsets(p.offset_bits))),
+        "offsets": Out(stream.Signature(sec_layouts.offset_beat(p.offset_bits))),
+        "sec_status": Out(stream.Signature(sec_layouts.status(p.sec_tokens_max))),
     }
 
 
@@ -46,7 +55,9 @@ class Core(Unit):
     """Concentrated vectors, maps, weights, positions in -> the next layer's concentrated vectors and maps out.
 
     One job (a GEMM of any M, K, N within the configuration) at a time, tile by tile; the order of beats on every stream
-    and what a bad job does are in docs/architecture.md.  Throughput one vector per cycle into the array.
+    and what a bad job does are in docs/architecture.md.  Throughput one vector per cycle into the array.  Beside it,
+    and at its own pace, the semantic concentrator: scores of the softmax in -> offsets of the tokens that stay out,
+    which later jobs take as `retained`.
 
     Parameters
     ----------
@@ -56,7 +67,9 @@ class Core(Unit):
     -------
     job, tiles, vectors, maps, weights, positions, preloads : In, streams of the layouts of these names
         (`vectors`: `slice_beat`, `positions`: `position`); with int8 also `scales`.
+    retained : In(stream of `hdl.sec.layouts.offset_beat`).
     outputs, out_maps, summary, status : Out, streams of `vector_beat`, `index_beat`, `summary`, `status`.
+    sec_orders, scores, previous, offsets, sec_status : streams of `Sec`.
     """
 
     def __init__(self, p: Parameters) -> None:
@@ -67,20 +80,21 @@ class Core(Unit):
         m = Module()
         p = self.p
         control, output_tiles = place(m, "control", Control(p)), place(m, "output_tiles", OutputTiles(p))
-        fork = place(m, "fork", Fork(layouts.tile_order(p), 3))
+        fork = place(m, "fork", Fork(layouts.orders(p), 4))
         buffer, sequencer = place(m, "input_buffer", InputBuffer(p)), place(m, "sequencer", Sequencer(p))
         # Two weight tiles: one being shifted in, one behind it.
         weights = place(m, "weight_fifo", Fifo(layouts.weights(p), 2 * p.rows, p.memories))
         array, maps = place(m, "array", Systolic(p)), place(m, "map_buffer", MapBuffer(p))
         scatter, output = place(m, "scatter", Scatter(p)), place(m, "output_buffer", OutputBuffer(p))
-        gather = place(m, "gather", Gather(p))
+        positions, gather = place(m, "positions", Positions(p)), place(m, "gather", Gather(p))
 
         connect(m, flipped(self.job), control.job)
         connect(m, flipped(self.tiles), control.tiles)
         connect(m, control.orders, fork.i)
-        connect(m, fork.o[0], sequencer.tiles)
-        connect(m, fork.o[1], maps.tiles)
-        connect(m, fork.o[2], output_tiles.tiles)
+        for orders, unit in zip(fork.o, (sequencer, maps, output_tiles, positions), strict=True):
+            part = orders.payload.place if unit is positions else orders.payload.tile
+            m.d.comb += [unit.tiles.valid.eq(orders.valid), orders.ready.eq(unit.tiles.ready),
+                         Value.cast(unit.tiles.payload).eq(Value.cast(part))]
         connect(m, flipped(self.vectors), buffer.vectors)
         connect(m, buffer.slot, sequencer.slot)
         connect(m, buffer.opened, maps.slices)
@@ -94,7 +108,9 @@ class Core(Unit):
         connect(m, flipped(self.preloads), scatter.preloads)
         connect(m, output_tiles.gathers, gather.orders)
         bad_scale = self._leave(m, output_tiles, output, gather)
-        connect(m, flipped(self.positions), gather.positions)
+        connect(m, flipped(self.positions), positions.direct)
+        connect(m, flipped(self.retained), positions.retained)
+        connect(m, positions.positions, gather.positions)
         connect(m, gather.outputs, flipped(self.outputs))
         connect(m, gather.out_maps, flipped(self.out_maps))
         connect(m, gather.summary, flipped(self.summary))
@@ -108,9 +124,21 @@ class Core(Unit):
             Value.cast(output.addr).eq(Value.cast(scatter.out_addr)),
             Value.cast(output.data).eq(Value.cast(scatter.out_data)),
         ]
-        m.d.comb += control.bad_scale.eq(bad_scale)
+        m.d.comb += [control.bad_scale.eq(bad_scale), control.bad_offset.eq(positions.bad_offset),
+                     control.offsets_left.eq(positions.busy)]
         self._report(m, control, sequencer, array, scatter, gather)
+        self._concentrate_tokens(m)
         return m
+
+    def _concentrate_tokens(self, m: Module) -> None:
+        """The semantic concentrator, which nothing else waits for: software says which offsets a job takes."""
+        p = self.p
+        sec = place(m, "sec", Sec(p.sec_tokens_max, p.sec_lanes, p.top_k, p.offset_bits, p.memories))
+        connect(m, flipped(self.sec_orders), sec.orders)
+        connect(m, flipped(self.scores), sec.scores)
+        connect(m, flipped(self.previous), sec.previous)
+        connect(m, sec.offsets, flipped(self.offsets))
+        connect(m, sec.status, flipped(self.sec_status))
 
     def _leave(self, m: Module, output_tiles: OutputTiles, output: OutputBuffer, gather: Gather) -> Value:
         """From the output buffer to gather: elements as they are, int32 sums through the output stage."""
@@ -141,6 +169,7 @@ class Core(Unit):
             "scatter_conflicts": scatter.conflicts, "scatter_chases": scatter.chases,
             "scatter_hazards": scatter.hazards, "stall_preload": scatter.preload_waits,
             "mean_hazards": gather.mean_hazard, "stall_output": scatter.wait_tile,
+            "stall_positions": gather.positions.ready & ~gather.positions.valid,
             "vectors_in": self.vectors.valid & self.vectors.ready & ~self.vectors.payload.void,
             "vectors_out": self.outputs.valid & self.outputs.ready,
         }

@@ -10,9 +10,10 @@ from amaranth.utils import bits_for
 from focus_rtl.golden.params import Parameters
 
 __all__ = [
-    "COUNTERS", "ERRORS", "ORDERS", "TAG_BITS", "accumulators", "array_beat", "gather_order", "grid_position",
-    "index_beat", "job", "maps", "output_order", "position", "preloads", "psum_beat", "scales", "scatter_order",
-    "slice_beat", "status", "summary", "tile", "tile_order", "vector_beat", "vector_elements", "weights",
+    "COUNTERS", "CYCLES", "ERRORS", "ORDERS", "TAG_BITS", "accumulators", "array_beat", "gather_order", "grid_position",
+    "index_beat", "job", "maps", "orders", "output_order", "place_order", "position", "preloads", "psum_beat", "scales",
+    "scatter_order", "slice_beat", "status", "summary", "tile", "tile_order", "vector_beat", "vector_elements",
+    "weights",
 ]
 
 ORDERS = 4
@@ -21,7 +22,8 @@ ORDERS = 4
 TAG_BITS = bits_for(ORDERS - 1)
 """Width of the tag that tells their psums apart."""
 
-ERRORS: dict[str, int] = {"OK": 0, "JOB": 1, "TILE": 2, "SLICE": 3, "INDEX": 4, "SCALE": 5}
+ERRORS: dict[str, int] = {"OK": 0, "JOB": 1, "TILE": 2, "SLICE": 3, "INDEX": 4, "SCALE": 5,
+                          "OFFSET": 6}
 """Codes of `status.error`."""
 
 COUNTERS: dict[str, str] = {
@@ -39,13 +41,14 @@ COUNTERS: dict[str, str] = {
     "stall_preload": "lane cycles spent waiting for a token's preloaded accumulators",
     "mean_hazards": "cycles gather waited for the previous sum of the same group (representative mean)",
     "stall_output": "cycles scatter waited for a free output tile (gather is behind)",
+    "stall_positions": "cycles gather had a vector and waited for its position",
     "vectors_in": "vectors taken from the port",
     "vectors_out": "vectors emitted at the port",
 }
-"""32-bit counters of `status`, in field order, with what each counts.
+"""32-bit counters of `status`, in field order, with what each counts."""
 
-In every cycle exactly one of `array_busy` to `empty_slices` counts: together they are `cycles`.
-"""
+CYCLES = ("array_busy", "array_idle", "stall_input", "stall_psum", "stall_weights", "stall_chain", "empty_slices")
+"""The counters of which exactly one counts in every cycle of a job: together they are `cycles`."""
 
 
 def _sides(p: Parameters) -> dict[str, int]:
@@ -64,19 +67,39 @@ def _walk(p: Parameters) -> dict[str, int]:
     }
 
 
+def _video(p: Parameters) -> dict[str, int]:
+    return {"frames": bits_for(p.grid_max[0]), "row_stride": bits_for(p.sec_tokens_max),
+            "frame_stride": bits_for(p.sec_tokens_max)}
+
+
 def job(p: Parameters) -> StructLayout:
-    """A layer: how many tiles, slices, vectors; how many passes the last ones take; grid, threshold, modes."""
-    return StructLayout({"tiles": bits_for(p.tokens_max), **_walk(p), **_matching(p), "preload": 1})
+    """A layer: how many tiles, slices, vectors; how many passes the last ones take; grid, threshold, modes.
+
+    `decoded`: positions come as offsets, of a video of so many `frames` whose rows and frames are that far apart.
+    """
+    return StructLayout({"tiles": bits_for(p.tokens_max), **_walk(p), **_matching(p), "preload": 1, "decoded": 1,
+                         **_video(p)})
 
 
 def tile(p: Parameters) -> StructLayout:
-    """An m-tile at the port: its number of tokens."""
-    return StructLayout({"tokens": p.count_bits})
+    """An m-tile at the port: its number of tokens; `text`: where positions come as offsets, it has none."""
+    return StructLayout({"tokens": p.count_bits, "text": 1})
 
 
 def tile_order(p: Parameters) -> StructLayout:
     """An m-tile inside the core: its tokens and all that the job says."""
     return StructLayout({"tokens": p.count_bits, **_walk(p), **_matching(p), "preload": 1})
+
+
+def place_order(p: Parameters) -> StructLayout:
+    """An m-tile whose positions gather needs `vectors` times; `last`: of its job."""
+    return StructLayout({"tokens": p.count_bits, "text": 1, "vectors": _walk(p)["vectors"], **_sides(p), "decoded": 1,
+                         **_video(p), "last": 1})
+
+
+def orders(p: Parameters) -> StructLayout:
+    """What control says of an m-tile: to most blocks the `tile`, to that of the positions the `place`."""
+    return StructLayout({"tile": tile_order(p), "place": place_order(p)})
 
 
 def output_order(p: Parameters) -> StructLayout:

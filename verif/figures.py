@@ -64,7 +64,13 @@ def demo(report: Path) -> Figures:
     command = f"make demo SEED={data['seed']}"
     units = {"words_compared": "words", "mismatches": "words", "cycles_dense": "cycles", "cycles_dense_ideal": "cycles",
              "cycles_focus": "cycles", "speedup": "ratio", "unique_in_ratio": "share", "published_sparsity": "share"}
-    return {f"demo.{name}": _figure(data[name], unit, command, data["config_sha256"]) for name, unit in units.items()}
+    values = {name: (data[name], unit) for name, unit in units.items()}
+    for mode in ("sec", "both"):
+        figures = data["pruning"]["modes"][mode]
+        values |= {f"{mode}.cycles": (figures["cycles"], "cycles"), f"{mode}.speedup": (figures["speedup"], "ratio")}
+    values["both.tokens"] = (figures["image_tokens"][-1], "tokens")
+    return {f"demo.{name}": _figure(value, unit, command, data["config_sha256"])
+            for name, (value, unit) in values.items()}
 
 
 def times() -> Figures:

@@ -9,7 +9,6 @@ emits other Verilog today; one that is missing is only counted.
 """
 
 import argparse
-import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from focus_rtl.verif.golden import film, speed
 from focus_rtl.verif.numeric.area import ROWS
 from focus_rtl.verif.numeric.campaign import CAMPAIGNS
 from focus_rtl.verif.numeric.exhaustive import SPACES
+from focus_rtl.verif.pages import filled, grid, origin, shown
 from focus_rtl.verif.records import AREAS, ARITHMETIC, CONCENTRATOR, ROOT, SEC, Record, read
 from focus_rtl.verif.sec.cycles import ROWS as SEC_ROWS
 
@@ -30,7 +30,6 @@ __all__ = ["TABLES", "TARGETS", "Table", "check", "differences", "render", "stal
 PAGE = ROOT / "docs" / "arithmetic.md"
 CONCENTRATOR_PAGE = ROOT / "docs" / "concentrator.md"
 SEC_PAGE = ROOT / "docs" / "sec.md"
-MARK = re.compile(r"<!--table:(\w+)-->\n(.*?)<!--/table-->", re.DOTALL)
 
 Records = Mapping[str, Record]
 Cells = tuple[str, ...]
@@ -52,26 +51,12 @@ class Table:
     def lines(self, records: Records) -> Iterable[str]:
         """The rows that are recorded, how many are not, and what they were measured with."""
         known = {name: records[name] for name in self.designs if name in records}
-        yield from _grid(self.head, [self.row(name, record) for name, record in known.items()])
+        yield from grid(self.head, [self.row(name, record) for name, record in known.items()])
         yield ""
         if len(known) < len(self.designs):
             yield f"{len(self.designs) - len(known)} of {len(self.designs)} rows are not measured yet."
         if known:
-            yield _origin(known.values())
-
-
-def _grid(head: Cells, rows: list[Cells]) -> Iterable[str]:
-    yield "| " + " | ".join(title.removeprefix("-:") for title in head) + " |"
-    yield "".join("|---:" if title.startswith("-:") else "|---" for title in head) + "|"
-    yield from ("| " + " | ".join(cells) + " |" for cells in rows)
-
-
-def _origin(records: Iterable[Record]) -> str:
-    records = list(records)
-    commits = ", ".join(sorted({f"{record['commit'][:8]}{'-dirty' * record['commit'].endswith('-dirty')}"
-                                for record in records}))
-    tools = ", ".join(sorted({f"{name} {version}" for record in records for name, version in record["tools"].items()}))
-    return f"Recorded at {commits}, with {tools}."
+            yield origin(known.values())
 
 
 # --- the tables ---
@@ -191,7 +176,7 @@ def _targets(records: Records) -> Iterable[str]:
         measured = {name: record for name, record in records.items() if name.startswith(target.rows)}
         met = [f"depth {name.removeprefix(target.rows)}" for name, record in measured.items() if target.met(record)]
         rows.append((target.words, ", ".join(met) or ("none" if measured else "not measured yet")))
-    return _grid(("target", "met at"), rows)
+    return grid(("target", "met at"), rows)
 
 
 def render(name: str) -> str:
@@ -201,11 +186,10 @@ def render(name: str) -> str:
 
 
 def _filled(text: str) -> str:
-    def table(match: re.Match[str]) -> str:
-        if match.group(1) not in (*TABLES, "targets"):
-            raise SystemExit(f"error: no table {match.group(1)}; there are {', '.join(TABLES)}, targets")
-        return f"<!--table:{match.group(1)}-->\n{render(match.group(1))}<!--/table-->"
-    return MARK.sub(table, text)
+    for name in shown(text):
+        if name not in (*TABLES, "targets"):
+            raise SystemExit(f"error: no table {name}; there are {', '.join(TABLES)}, targets")
+    return filled(text, {name: partial(render, name) for name in (*TABLES, "targets")})
 
 
 def stale() -> list[str]:
@@ -247,10 +231,10 @@ def differences(page: Path | None = None) -> list[str]:
 def _differences(page: Path) -> list[str]:
     text = page.read_text(encoding="utf-8")
     _filled(text)  # refuses unknown names
-    shown = {match.group(1): match.group(2) for match in MARK.finditer(text)}
-    found = [f"{page.name}: the table {name} is missing" for name in _names(page) if name not in shown]
+    tables = shown(text)
+    found = [f"{page.name}: the table {name} is missing" for name in _names(page) if name not in tables]
     return found + [f"{page.name}: the table {name} differs from its records; cure: python -m focus_rtl.verif.tables "
-                    "write" for name, lines in shown.items() if lines != render(name)]
+                    "write" for name, lines in tables.items() if lines != render(name)]
 
 
 def check(page: Path | None = None) -> list[str]:

@@ -1,23 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `focus-rtl synth` does once its arguments are read: run the flow, print the table, keep the report."""
+"""What `focus-rtl synth` and `fit` do once their arguments are read: run the flow, print tables, keep the report."""
 
 import dataclasses
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from focus_rtl.gen.configuration import load
+from focus_rtl.gen.configuration import load, preset_names
 from focus_rtl.gen.console import say, say_json, say_table
 from focus_rtl.gen.errors import CommandError
+from focus_rtl.gen.flow.estimate import ERROR, estimate
+from focus_rtl.gen.flow.fit import Proposal, nearest_that_fits
 from focus_rtl.gen.flow.report import HEADERS, Report
+from focus_rtl.gen.flow.route import DoesNotFit
 from focus_rtl.gen.flow.run import NotFinished, Work, synthesise_for, write_report
-from focus_rtl.gen.flow.targets import target_named
+from focus_rtl.gen.flow.targets import COLUMNS, target_named
 from focus_rtl.gen.fpga import TimedOut, nextpnr_ecp5, yosys
 from focus_rtl.gen.synth import DEVICE, synthesise
 from focus_rtl.gen.units import choose
 from focus_rtl.hdl.core import Core
 
-__all__ = ["on_target", "out_of_context"]
+__all__ = ["fit", "on_target", "out_of_context"]
 
 
 def _told(step: str) -> None:
@@ -82,3 +86,40 @@ def out_of_context(unit: str, overrides: Sequence[str], target: str | None, seed
     say(f"{chip.name}, slowest speed grade, between registers; Fmax of {seeds} seed{'s' * (seeds > 1)}: "
         f"{', '.join(f'{value:.0f}' for value in result.seeds)}; "
         + ", ".join(f"{name} {version}" for name, version in tools.items()))
+
+
+def fit(source: str | None, overrides: Sequence[str], target: str, as_json: bool) -> None:
+    """What a configuration takes of a target, before synthesis; and what would fit where it does not."""
+    chip = target_named(target)
+    loaded = load(source or (target if target in preset_names() else "regress"), overrides)
+    asked = estimate(loaded.parameters, chip)
+    over = asked.excess(chip)
+    near = {} if over else asked.excess(chip, 1 + ERROR)
+    rows = [(column.upper(), f"{takes:,}", f"{holds:,}", f"{100 * takes / holds:.0f} %" if holds else "")
+            for column, takes, holds in ((name, asked.takes[name], chip.holds[name]) for name in COLUMNS)]
+    proposal = nearest_that_fits(loaded.parameters, lambda params: estimate(params, chip),
+                                 lambda found: found.excess(chip, 1 + ERROR), _told) if over else None
+    if as_json:
+        say_json({"schema": "focus-rtl-fit/1", "name": loaded.name, "target": chip.name, "fits": not over,
+                  "sure": not over and not near, "takes": asked.takes, "holds": dict(chip.holds), "lut_error": ERROR,
+                  "units": asked.units, "proposal": None if proposal is None or not proposal.fits else
+                  {"changes": proposal.changes, "takes": proposal.found.takes}})
+    else:
+        say_table(("", "takes", f"{chip.name} holds", "share"), rows, right=(1, 2, 3))
+        largest = sorted(asked.units.items(), key=lambda item: -item[1])[:4]
+        say(f"LUT and FF may be {100 * ERROR:.0f} % off; most LUTs: "
+            + ", ".join(f"{name} {count:,}" for name, count in largest))
+    if proposal is not None:
+        raise DoesNotFit(f"{loaded.name} does not fit {chip.name}: " + "; ".join(
+            f"{asked.takes[column]:,} {column.upper()} of {chip.holds[column]:,}" for column in over), _cure(proposal))
+    if not as_json:
+        say(f"{loaded.name} may just fit {chip.name}: only synthesis can tell" if near else
+            f"{loaded.name} fits {chip.name}")
+
+
+def _cure(proposal: Proposal) -> str:
+    changes = " ".join(f"--set {shlex.quote(f'{key}={list(value) if isinstance(value, tuple) else value}')}"
+                       for key, value in proposal.changes.items())
+    takes = ", ".join(f"{count:,} {column.upper()}" for column, count in proposal.found.takes.items())
+    return f"{changes} fits: {takes}" if proposal.fits else (
+        f"nothing smaller is known: even with {changes} it takes {takes}; take a larger target")

@@ -24,7 +24,7 @@ NETLIST = "netlist.json"
 """File that nextpnr reads."""
 
 SCRIPT = """\
-read_verilog design.v harness.v
+read_verilog {sources}
 setattr -mod -set keep_hierarchy 1 {kept}
 {styles}
 {synth}{options} -top {top}
@@ -79,19 +79,26 @@ def _synth_options(target: Target) -> str:
     return OPTIONS[target.family.name] if target.holds["dsp"] else ""
 
 
-def netlist_of(design: EmittedDesign, harness: Harness, target: Target, folder: Path) -> Netlist:
+def netlist_of(design: EmittedDesign, harness: Harness | None, target: Target, folder: Path) -> Netlist:
     """Synthesise; `folder` then holds `NETLIST`, and the same as `netlist.v`.
+
+    harness : None for the design alone, without pads: a netlist to simulate.
 
     Raises
     ------
     ToolMissing : no Yosys.  RuntimeError : it failed.
     """
     (folder / "design.v").write_text(design.text, encoding="utf-8")
-    (folder / "harness.v").write_text(harness.text, encoding="utf-8")
+    sources, top, options = "design.v", design.top, _synth_options(target)
+    if harness is None:
+        options += target.family.bare
+    else:
+        (folder / "harness.v").write_text(harness.text, encoding="utf-8")
+        sources, top = "design.v harness.v", harness.top
     styles = [f'setattr -set ram_style "{style_of(target.family, words)}" {module}/m:words'
               for module, (words, _) in memory_modules(design).items()]
     script = SCRIPT.format(kept=" ".join(kept_modules(design)), styles="\n".join(styles), synth=target.family.synth,
-                           options=_synth_options(target), top=harness.top, netlist=NETLIST)
+                           options=options, top=top, netlist=NETLIST, sources=sources)
     (folder / "synth.ys").write_text(script, encoding="utf-8")
     run_tool(yosys(), folder, "-q", "synth.ys")
     cells = read_cells(folder / "cells.json")

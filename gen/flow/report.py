@@ -33,7 +33,7 @@ class Report:
     """What is known so far; `problem` says why it is not all.
 
     whole : what the design takes, by column, after synthesis and without its harness.  registers : the harness's own.
-    expected_ram, expected_dsp : blocks that follow from the configuration.
+    expected : multipliers and RAM blocks that follow from the products and the memories of the design.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Report:
     transistors: int | None = None
     registers: int = 0
     memories: list[Mapped] = field(default_factory=list)
+    expected: dict[str, int] = field(default_factory=dict)
     placements: list[Routed] = field(default_factory=list)
     problem: str = ""
 
@@ -69,7 +70,9 @@ class Report:
 
     def problems(self) -> list[str]:
         """What is not as the configuration says."""
-        return [mapped.problem for mapped in self.memories if mapped.problem]
+        wrong = [f"{self.whole[column]} {column.upper()} were inferred, and {count} were expected"
+                 for column, count in self.expected.items() if self.whole[column] != count]
+        return [mapped.problem for mapped in self.memories if mapped.problem] + wrong
 
     def to_dict(self) -> dict[str, Any]:
         """For programs."""
@@ -81,6 +84,7 @@ class Report:
             "units": [{"unit": row.name, "count": row.count, **row.takes, "transistors": row.transistors}
                       for row in self.units],
             "whole": {**self.whole, "transistors": self.transistors}, "harness_registers": self.registers,
+            "expected": self.expected, "problems": self.problems(),
             "memories": [{**dataclasses.asdict(mapped), "problem": mapped.problem} for mapped in self.memories]}
         if self.placements:
             worst = self.worst
@@ -113,9 +117,8 @@ class Report:
             said += [f"Fmax: worst {self.worst.mhz:g} MHz, median {self.median:g} MHz, asked for {self.mhz:g}: {seeds}",
                      f"slowest path: {path.ns:g} ns from {path.start} to {path.end}, through "
                      + ", ".join(f"{step.unit} ({step.ns:g} ns, {step.cells} cells)" for step in path.steps)]
-        blocks = sum(mapped.count * mapped.found for mapped in self.memories)
-        said += self.problems() or ([f"memories: {blocks} RAM blocks, as expected of {len(self.memories)} shapes"]
-                                    if self.memories else [])
+        blocks = " and ".join(f"{count} {column.upper()}" for column, count in self.expected.items())
+        said += self.problems() or [f"{blocks} follow from the configuration, and were inferred"]
         said.append(f"the harness has {self.registers:,} flip-flops of its own; "
                     + ", ".join(f"{name} {version}" for name, version in self.tools.items()))
         return said

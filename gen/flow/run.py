@@ -16,6 +16,7 @@ from typing import Any
 from focus_rtl.gen.emit import EmittedDesign, verilog_of
 from focus_rtl.gen.errors import CommandError, Exit
 from focus_rtl.gen.files import write_folder
+from focus_rtl.gen.flow.estimate import estimate_design
 from focus_rtl.gen.flow.harness import CLOCK, INSTANCE, harness_of
 from focus_rtl.gen.flow.netlist import netlist_of, transistors_of
 from focus_rtl.gen.flow.report import Report, UnitRow
@@ -107,10 +108,12 @@ def _synthesise(work: Work, design: EmittedDesign, report: Report, folder: Path,
     gates = transistors_of(design, folder)
     report.transistors = gates[design.top]
     progress(f"synthesising for {work.target.name}")
+    expected = estimate_design(design, work.target)
     found = netlist_of(design, harness, work.target, folder)
     report.whole, report.memories = found.whole, found.memories
     report.units = [UnitRow(branch.label, ".".join(branch.path), branch.count, takes, gates.get(branch.module))
                     for branch, takes in found.units]
+    report.expected = {column: expected.takes[column] for column in ("dsp", "ram")}
     excess = too_much(work.target, found.whole)
     if excess:
         raise DoesNotFit(f"{work.name} does not fit {work.target.name}: it takes {', '.join(excess)}",

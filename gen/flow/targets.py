@@ -30,7 +30,8 @@ class Family:
     synth : Yosys' command, without the top.  place : finds nextpnr.
     cost : column -> cell -> how many of it the cell takes; a flip-flop cell of a name that begins so counts one.
     flip_flops : how the names of flip-flop cells begin.  used : column -> name in nextpnr's report.
-    constraints : file name and text that say a clock, and nextpnr's option for the file.
+    option, suffix, line : nextpnr's option for a file of constraints, its suffix, and the line that says a clock.
+    bare : Yosys' option that leaves out pads.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Family:
     option: str
     suffix: str
     line: str
+    bare: str = ""
 
     def constraints(self, clock: Clock) -> str:
         """The text of the constraints file."""
@@ -70,7 +72,7 @@ ECP5 = Family(
     "ecp5", "synth_ecp5", nextpnr_ecp5,
     {"lut": {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 6}, "dsp": {"MULT18X18D": 1}, "ram": {"DP16KD": 1}},
     "TRELLIS_FF", {"lut": "TRELLIS_COMB", "ff": "TRELLIS_FF", "dsp": "MULT18X18D", "ram": "DP16KD"},
-    "--lpf", "lpf", 'FREQUENCY PORT "{port}" {mhz:g} MHZ;')
+    "--lpf", "lpf", 'FREQUENCY PORT "{port}" {mhz:g} MHZ;', " -noiopad")
 # A logic cell holds a look-up table, a carry and a flip-flop; nextpnr says how many cells, not what is in them.
 ICE40 = Family(
     "ice40", "synth_ice40", nextpnr_ice40,

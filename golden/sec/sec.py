@@ -13,7 +13,38 @@ from focus_rtl.golden.sec.importance import Scores, importance
 from focus_rtl.golden.sec.offsets import decode, encode
 from focus_rtl.golden.sec.topk import keep
 
-__all__ = ["Pruned", "prune"]
+__all__ = ["Pruned", "SecOrder", "prune", "sweeps"]
+
+
+def sweeps(rows: int, lanes: int, spatial: bool) -> int:
+    """How often all tokens are gone through for so many rows, a = lanes rows at a time or one."""
+    return -(-rows // lanes) if spatial else rows
+
+
+@dataclass(frozen=True, eq=False)
+class SecOrder:
+    """What a layer's pruning is told: arguments as for `prune`.
+
+    spatial : scores come as a rows of a token, else as a tokens of a row, a = lanes; it changes no bit.
+    """
+
+    rows: Scores
+    k: int
+    previous: NDArray[np.uint16] | None = None
+    spatial: bool = False
+
+    @property
+    def tokens(self) -> int:
+        """Image tokens present."""
+        return int(self.rows.shape[1])
+
+    def sweeps(self, lanes: int) -> int:
+        """See `sweeps`."""
+        return sweeps(len(self.rows), lanes, self.spatial)
+
+    def beats(self, lanes: int) -> int:
+        """Beats of scores."""
+        return self.sweeps(lanes) * (self.tokens if self.spatial else -(-self.tokens // lanes))
 
 
 @dataclass(frozen=True, eq=False)

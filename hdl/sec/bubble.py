@@ -5,18 +5,16 @@ Model: `golden/sec/topk.py`.  Test: `verif/sec/test_topk.py`.
 """
 
 from amaranth import Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import stream
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib.wiring import connect, flipped
 
-from focus_rtl.hdl.sec import layouts
-from focus_rtl.hdl.sec.layouts import SCORE_BITS, words_of
+from focus_rtl.hdl.sec.sorter import Sorter
 from focus_rtl.hdl.stream.skid import Skid
-from focus_rtl.hdl.unit import Unit, place
+from focus_rtl.hdl.unit import place
 
 __all__ = ["Bubble"]
 
 
-class Bubble(Unit):
+class Bubble(Sorter):
     """The published sorter: `lanes` cells in a row hold the largest scores that came by, in descending order.
 
     A pass streams all scores past the cells, one per cycle; each cell keeps the larger of its own and what comes.  What
@@ -31,18 +29,8 @@ class Bubble(Unit):
 
     Parameters, Members
     -------------------
-    As `Radix`, which computes the same.
+    As `Sorter`.
     """
-
-    def __init__(self, tokens_max: int = 12800, lanes: int = 32, score_bits: int = SCORE_BITS) -> None:
-        layouts.check_lanes("Bubble", tokens_max, lanes)
-        self.tokens_max, self.lanes, self.score_bits = tokens_max, lanes, score_bits
-        self.words = words_of(tokens_max, lanes)
-        super().__init__({
-            "orders": In(stream.Signature(layouts.select_order(tokens_max))),
-            "r_en": Out(1), "r_word": Out(range(max(self.words, 2))), "r_data": In(lanes * score_bits),
-            "masks": Out(stream.Signature(layouts.mask_beat(lanes))),
-        }, tokens_max=tokens_max, lanes=lanes, score_bits=score_bits)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -4,9 +4,9 @@
 from amaranth.lib.data import ArrayLayout, StructLayout
 from amaranth.utils import bits_for
 
-__all__ = ["ERRORS", "SCORE_BITS", "SWEEP_BITS", "check_lanes", "check_offset_bits", "decode_order", "encode_order",
-           "fill_order", "mask_beat", "offset_beat", "offsets", "scores", "sec_order", "select_order", "status",
-           "words_of"]
+__all__ = ["ERRORS", "PHASES", "SCORE_BITS", "SWEEP_BITS", "check_lanes", "check_offset_bits", "decode_order",
+           "encode_order", "fill_order", "mask_beat", "offset_beat", "offsets", "scores", "sec_order", "select_order",
+           "status", "words_of"]
 
 SCORE_BITS = 15
 """A stored score: binary16 without its sign, which is always 0; numbers are ordered like these bits."""
@@ -16,6 +16,13 @@ SWEEP_BITS = 17
 
 ERRORS: dict[str, int] = {"OK": 0, "ORDER": 1}
 """Codes of `status.error`."""
+
+PHASES: dict[str, str] = {
+    "importance": "cycles from the order's acceptance until the last score is stored",
+    "top_k": "cycles from then until the last mask is out: the sorter's passes, the last one at the encoder's pace",
+    "offsets": "cycles from then until the last offset is taken",
+}
+"""32-bit counters of `status`; together they are the cycles from an order's acceptance to its end."""
 
 
 def check_lanes(unit: str, tokens_max: int, lanes: int) -> None:
@@ -76,10 +83,10 @@ def offset_beat(bits: int) -> StructLayout:
 
 
 def decode_order(tokens_max: int, grid_max: tuple[int, int, int]) -> StructLayout:
-    """Offsets of `tokens` tokens of a video of that grid, whose rows and frames are that many tokens apart."""
+    """Offsets of the tokens of a video of that grid, whose rows and frames are that many tokens apart."""
     frames, height, width = grid_max
     return StructLayout({
-        "tokens": bits_for(tokens_max), "frames": bits_for(frames), "height": bits_for(height),
+        "frames": bits_for(frames), "height": bits_for(height),
         "width": bits_for(width), "row_stride": bits_for(tokens_max), "frame_stride": bits_for(tokens_max)})
 
 
@@ -90,5 +97,5 @@ def sec_order(tokens_max: int) -> StructLayout:
 
 
 def status(tokens_max: int) -> StructLayout:
-    """How an order ended: a code of `ERRORS`, offsets sent (escapes included), cycles from acceptance to the end."""
-    return StructLayout({"error": 1, "symbols": bits_for(2 * tokens_max), "cycles": 32})
+    """How an order ended: a code of `ERRORS`, offsets sent (escapes included), and the cycles of each of `PHASES`."""
+    return StructLayout({"error": 1, "symbols": bits_for(2 * tokens_max), **dict.fromkeys(PHASES, 32)})

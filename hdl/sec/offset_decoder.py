@@ -28,17 +28,19 @@ class OffsetDecoder(Unit):
     together cost at most their number (escapes included) + frames * (height + 1) cycles.  Latency 2 cycles for a
     distance within a row.
 
-    Wrong strides give wrong positions, but every offset ends.
+    An order is done when the offset with `last` is; wherever that comes, and be it an escape.  Wrong strides give wrong
+    positions, but every offset ends.
 
     Parameters
     ----------
-    tokens_max : largest number of tokens and largest stride.  offset_bits : as `OffsetEncoder`.
+    tokens_max : largest stride.  offset_bits : as `OffsetEncoder`.
     frames, height, width : the largest grid.
 
     Members
     -------
-    orders : In(stream of `layouts.decode_order`); strides at least the grid's.  Taken when the last token is decoded.
-    offsets : In(stream of `layouts.offsets`).
+    orders : In(stream of `layouts.decode_order`); strides at least the grid's.  Taken when its offsets are decoded, at
+        the earliest in the cycle in which the last position is offered.
+    offsets : In(stream of `layouts.offset_beat`), `last` on an order's last one.
     positions : Out(stream of `focus_rtl.hdl.layouts.position`).
     beyond : Out(1), high in a cycle in which a token behind the last frame is met.
     """
@@ -56,7 +58,7 @@ class OffsetDecoder(Unit):
         self.offset_bits = offset_bits
         super().__init__({
             "orders": In(stream.Signature(layouts.decode_order(tokens_max, self.grid_max))),
-            "offsets": In(stream.Signature(layouts.offsets(offset_bits))),
+            "offsets": In(stream.Signature(layouts.offset_beat(offset_bits))),
             "positions": Out(stream.Signature(grid_position(self.grid_max))), "beyond": Out(1),
         }, tokens_max=tokens_max, offset_bits=offset_bits, frames=frames, height=height, width=width)
 
@@ -65,28 +67,25 @@ class OffsetDecoder(Unit):
         order = self.orders.payload
         skid = place(m, "skid", Skid(self.positions.payload.shape()))
         connect(m, skid.o, flipped(self.positions))
-        taken, decoded = Signal.like(order.tokens), Signal.like(order.tokens)
         distance, moving, token = Signal(self.offset_bits), Signal(), Signal()
-        arrive, leave, begun = Signal(), Signal(), Signal()
+        arrive, leave, begun, closed = Signal(), Signal(), Signal(), Signal()
         offset = self.offsets.payload.offset
         m.d.comb += [
-            self.offsets.ready.eq(self.orders.valid & (taken != order.tokens) & (~moving | leave)),
+            self.offsets.ready.eq(self.orders.valid & ~closed & (~moving | leave)),
             leave.eq(arrive & (~token | skid.i.ready)),
             skid.i.valid.eq(arrive & token),
-            self.orders.ready.eq(self.orders.valid & (decoded == order.tokens)),
+            self.orders.ready.eq(self.orders.valid & closed & ~moving),
         ]
         remaining = self._walk(m, order, distance, moving, arrive, leave, skid.i.payload)
         m.d.comb += self.beyond.eq(skid.i.valid & skid.i.ready & ~skid.i.payload.image)
         m.d.sync += distance.eq(remaining)
         with m.If(self.offsets.valid & self.offsets.ready):
-            m.d.sync += [moving.eq(1), token.eq(offset != 0), begun.eq(1), taken.eq(taken + (offset != 0)),
+            m.d.sync += [moving.eq(1), token.eq(offset != 0), begun.eq(1), closed.eq(self.offsets.payload.last),
                          distance.eq(Mux(offset == 0, ~0, offset) - ~begun)]
         with m.Elif(leave):
             m.d.sync += moving.eq(0)
-        with m.If(leave & token):
-            m.d.sync += decoded.eq(decoded + 1)
         with m.If(self.orders.ready):
-            m.d.sync += [taken.eq(0), decoded.eq(0), begun.eq(0)]
+            m.d.sync += [closed.eq(0), begun.eq(0)]
         return m
 
     def _walk(self, m: Module, order: Value, distance: Value, moving: Value, arrive: Value, leave: Value,

@@ -7,20 +7,18 @@ Model: `golden/sec/topk.py`.  Test: `verif/sec/test_topk.py`.
 from itertools import pairwise
 
 from amaranth import Module, Mux, Signal, Value
-from amaranth.lib import stream
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib.wiring import connect, flipped
 
-from focus_rtl.hdl.sec import layouts
-from focus_rtl.hdl.sec.layouts import SCORE_BITS, words_of
+from focus_rtl.hdl.sec.sorter import Sorter
 from focus_rtl.hdl.stream.skid import Skid
-from focus_rtl.hdl.unit import Unit, place
+from focus_rtl.hdl.unit import place
 
 __all__ = ["Radix"]
 
 _GROUP = 8  # lanes that are counted in one cycle
 
 
-class Radix(Unit):
+class Radix(Sorter):
     """The k-th largest score, then every token above it, and of those equal to it the first ones.
 
     A pass per bit, most significant first: how many scores are at least what is known of the k-th largest, with this
@@ -32,26 +30,10 @@ class Radix(Unit):
     Latency from an order to its last mask, with W = ceil(tokens / lanes): (W + 6) * score_bits + W + 5 cycles, and up
     to `lanes` more for that one word.  Throughput one mask per cycle.
 
-    Parameters
-    ----------
-    tokens_max, lanes : as `Importance`.  score_bits : width of a score, an unsigned number.
-
-    Members
-    -------
-    orders : In(stream of `layouts.select_order`); 1 <= k <= tokens.  Taken with the last mask.
-    r_en, r_word : Out, read request.  r_data : In(lanes scores), in the cycle after and until the next request.
-    masks : Out(stream of `layouts.mask_beat`), one word per `lanes` tokens.
+    Parameters, Members
+    -------------------
+    As `Sorter`.
     """
-
-    def __init__(self, tokens_max: int = 12800, lanes: int = 32, score_bits: int = SCORE_BITS) -> None:
-        layouts.check_lanes("Radix", tokens_max, lanes)
-        self.tokens_max, self.lanes, self.score_bits = tokens_max, lanes, score_bits
-        self.words = words_of(tokens_max, lanes)
-        super().__init__({
-            "orders": In(stream.Signature(layouts.select_order(tokens_max))),
-            "r_en": Out(1), "r_word": Out(range(max(self.words, 2))), "r_data": In(lanes * score_bits),
-            "masks": Out(stream.Signature(layouts.mask_beat(lanes))),
-        }, tokens_max=tokens_max, lanes=lanes, score_bits=score_bits)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -13,11 +13,12 @@ from focus_rtl.hdl.sec.bubble import Bubble
 from focus_rtl.hdl.sec.importance import Importance
 from focus_rtl.hdl.sec.offset_encoder import OffsetEncoder
 from focus_rtl.hdl.sec.radix import Radix
+from focus_rtl.hdl.sec.sorter import Sorter
 from focus_rtl.hdl.unit import Unit, place
 
 __all__ = ["SORTERS", "Sec"]
 
-SORTERS: dict[str, type[Unit]] = {"radix": Radix, "bubble": Bubble}
+SORTERS: dict[str, type[Sorter]] = {"radix": Radix, "bubble": Bubble}
 """`top_k` -> what finds the k largest; all give the same masks."""
 
 
@@ -91,32 +92,27 @@ class Sec(Unit):
                | (new.sweeps == 0))
         with m.If(self.offsets.valid & self.offsets.ready):
             m.d.sync += report.symbols.eq(report.symbols + 1)
-        with m.FSM():
+        with m.FSM() as fsm:
             with m.State("idle"):
                 m.d.comb += self.orders.ready.eq(1)
                 m.d.sync += [order.eq(new), report.error.eq(layouts.ERRORS["OK"]), report.symbols.eq(0),
-                             report.cycles.eq(0)]
+                             *(report[phase].eq(0) for phase in layouts.PHASES)]
                 with m.If(self.orders.valid):
-                    m.next = "fill"
+                    m.next = "importance"
                     with m.If(bad):
                         m.d.sync += report.error.eq(layouts.ERRORS["ORDER"])
                         m.next = "tell"
-            with m.State("fill"):
-                m.d.comb += store.orders.valid.eq(1)
-                m.d.sync += report.cycles.eq(report.cycles + 1)
-                with m.If(store.orders.ready):
-                    m.next = "select"
-            with m.State("select"):
-                m.d.comb += [sorter.orders.valid.eq(1), encoder.orders.valid.eq(1)]
-                m.d.sync += report.cycles.eq(report.cycles + 1)
-                with m.If(sorter.orders.ready):
-                    m.next = "encode"
-            with m.State("encode"):
-                m.d.comb += encoder.orders.valid.eq(1)
-                m.d.sync += report.cycles.eq(report.cycles + 1)
-                with m.If(encoder.orders.ready):
-                    m.next = "tell"
+            working = zip(layouts.PHASES, (store, sorter, encoder), (*list(layouts.PHASES)[1:], "tell"), strict=True)
+            for phase, unit, following in working:
+                with m.State(phase):
+                    m.d.sync += report[phase].eq(report[phase] + 1)
+                    with m.If(unit.orders.ready):
+                        m.next = following
             with m.State("tell"):
                 m.d.comb += self.status.valid.eq(1)
                 with m.If(self.status.ready):
                     m.next = "idle"
+        m.d.comb += [
+            store.orders.valid.eq(fsm.ongoing("importance")), sorter.orders.valid.eq(fsm.ongoing("top_k")),
+            encoder.orders.valid.eq(fsm.ongoing("top_k") | fsm.ongoing("offsets")),
+        ]

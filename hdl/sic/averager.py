@@ -21,10 +21,6 @@ from focus_rtl.hdl.unit import Unit, place
 
 __all__ = ["Averager", "member"]
 
-_SCALE_DEPTH = 4
-"""Register stages from a sum to its mean."""
-
-
 def member(p: Parameters) -> StructLayout:
     """A vector of a group: `first` of it (groups begin in ascending order), `last` of the tile; see `Averager`."""
     return StructLayout({"data": vector_elements(p), "index": p.index_bits, "first": 1, "dense": 1, "last": 1})
@@ -52,11 +48,14 @@ class Averager(Unit):
     hazard : Out(1).  In this cycle a vector waits for its group's sum.
     """
 
+    scale_depth = 4
+    """Register stages from a sum to its mean."""
+
     def __init__(self, p: Parameters) -> None:
         self.p = p
         self.beats = p.vector // p.matcher_lanes
         # What is under way behind a group's first beat, and one more so that taking a vector and beginning one overlap.
-        self.queue = 2 + -(-(_SCALE_DEPTH + 3) // self.beats)
+        self.queue = 2 + -(-(self.scale_depth + 3) // self.beats)
         self._word = StructLayout({"sums": p.vector * p.acc_bits, "count": p.count_bits})
         self._parcel = StructLayout({"sums": p.vector * p.acc_bits, "scale": 32, "dense": 1, "last": 1})
         super().__init__({"i": In(stream.Signature(member(p))), "o": Out(stream.Signature(vector_beat(p))),
@@ -149,7 +148,7 @@ class Averager(Unit):
         p = self.p
         half, group, here, last_here, half_here = (Signal(), Signal(p.index_bits), Signal(), Signal(), Signal())
         taken, ask, last = Signal(), Signal(), Signal()
-        reciprocal = place(m, "reciprocal", Reciprocal(p.m_tile))
+        reciprocal = place(m, "reciprocal", self._divider())
         word = View(self._word, Mux(half_here, halves[1].r_data, halves[0].r_data))
         bare = dense.bit_select(half_here, 1)
         parcel, offered = Signal(self._parcel), Signal()
@@ -171,6 +170,9 @@ class Averager(Unit):
         with m.If(taken & last_here):  # and not before: until then the memory's output holds a word of this half
             m.d.sync += closed.bit_select(half_here, 1).eq(0)
         return parcel, offered, taken
+
+    def _divider(self) -> Unit:
+        return Reciprocal(self.p.m_tile)
 
     def _send(self, m: Module, parcel: View, offered: Value, taken: Signal) -> None:
         """Scales a group after the other, `matcher_lanes` elements a cycle, into a queue that room is kept in."""
@@ -194,7 +196,7 @@ class Averager(Unit):
                 m.d.sync += busy.eq(0)
         part = work.sums.word_select(beat, lanes * p.acc_bits) if self.beats > 1 else work.sums
         means = self._scale(m, part, work)
-        valid, last, place_ = (late(m, value, _SCALE_DEPTH, name, reset=name == "busy") for value, name in
+        valid, last, place_ = (late(m, value, self.scale_depth, name, reset=name == "busy") for value, name in
                                ((busy, "busy"), (work.last, "last_group"), (beat, "beat")))
         parts: list[Value] = []
         for number in range(self.beats - 1):
@@ -206,13 +208,13 @@ class Averager(Unit):
                      Value.cast(queue.i.payload).eq(Cat(*parts, means, last))]
 
     def _scale(self, m: Module, part: Value, work: View) -> Value:
-        """The means of some lanes, or with `dense` what was put there, `_SCALE_DEPTH` cycles later."""
+        """The means of some lanes, or with `dense` what was put there, `scale_depth` cycles later."""
         p, means = self.p, []
-        bare = late(m, work.dense, _SCALE_DEPTH, "bare")
+        bare = late(m, work.dense, self.scale_depth, "bare")
         multiplier = "dsp" if p.scale_multiplier == "dsp" else "lut"  # a serial one would hold up every beat
         for lane in range(p.matcher_lanes):
             total = part.word_select(lane, p.acc_bits)
-            unit = place(m, f"mean{lane}", Mean(_SCALE_DEPTH, p.dtype, multiplier))
+            unit = place(m, f"mean{lane}", Mean(self.scale_depth, p.dtype, multiplier))
             m.d.comb += [unit.a.eq(total), unit.b.eq(work.scale)]
-            means.append(Mux(bare, late(m, total[:p.element_bits], _SCALE_DEPTH, f"plain{lane}"), unit.o))
+            means.append(Mux(bare, late(m, total[:p.element_bits], self.scale_depth, f"plain{lane}"), unit.o))
         return Cat(*means)

@@ -260,7 +260,7 @@ class Gather(Unit):
 
     def _emit_means(self, m: Module, here: Value, leave: Value, others: Value, key: View, result: View) -> Value:
         """Hands every vector to the averager; returns whether that takes it."""
-        averager = place(m, "averager", Averager(self.p))
+        averager = place(m, "averager", self._averager())
         one = averager.i.payload
         m.d.comb += [
             averager.i.valid.eq(here & others), one.index.eq(result.index), one.first.eq(result.unique),
@@ -269,6 +269,9 @@ class Gather(Unit):
         ]
         connect(m, averager.o, flipped(self.outputs))
         return averager.i.ready
+
+    def _averager(self) -> Averager:
+        return Averager(self.p)
 
     def _emit_first(self, m: Module, here: Value, leave: Value, others: Value, key: View, result: View) -> Value:
         """Holds one distinct vector back until it is known whether it is the last; returns whether another fits."""

@@ -12,7 +12,6 @@ model's.  A row of `PLAIN` is measured a second time as Amaranth writes it by it
 import argparse
 import hashlib
 import math
-import re
 import subprocess
 import sys
 import tempfile
@@ -26,12 +25,12 @@ from focus_rtl.gen.emit import EmittedDesign, verilog_of
 from focus_rtl.hdl.array.systolic import Systolic
 from focus_rtl.verif.array import driver, emission, full_rate
 from focus_rtl.verif.bench.toolchain import toolchain
+from focus_rtl.verif.pages import fill, grid, origin, shown
 from focus_rtl.verif.records import ARRAY_SPEED, ROOT, Record, put, read, stamp
 
 __all__ = ["DTYPES", "PLAIN", "ROWS", "SIZES", "design", "differences", "exponent", "law", "main", "plot", "render"]
 
 PAGE, PICTURE = ROOT / "docs" / "array.md", ROOT / "docs" / "array-speed.svg"
-MARK = re.compile(r"<!--table:speed-->\n(.*?)<!--/table-->", re.DOTALL)
 
 SIZES = (4, 8, 16, 32, 64)
 DTYPES = ("fp16", "int8")
@@ -159,21 +158,19 @@ def render() -> str:
     records = {name: record for name in ROWS if (record := read(ARRAY_SPEED).get(name))}
     if not records:
         return "Not measured yet.\n"
-    lines = _grid(("array", "-:generation, s", "-:MB", "-:Verilog, kB", "-:modules", "-:Verilator and compiler, s",
+    lines = grid(("array", "-:generation, s", "-:MB", "-:Verilog, kB", "-:modules", "-:Verilator and compiler, s",
                    "-:cycles per CPU second", "-:under cocotb"), [_row(name, row) for name, row in records.items()])
     compared = [(name, row, row["plain"]) for name, row in records.items() if "rate" in row.get("plain", {})]
     if compared:
         lines += ["", "Beside one module per instance, as Amaranth writes it by itself, measured in the same run:", ""]
-        lines += _grid(("array", "-:generation, s", "-:MB", "-:Verilog, kB", "-:modules", "-:Verilator and compiler, s",
+        lines += grid(("array", "-:generation, s", "-:MB", "-:Verilog, kB", "-:modules", "-:Verilator and compiler, s",
                         "-:cycles per CPU second", "-:speed-up"), [
             (*_row(name, row | plain_row | {"cocotb_rate": None})[:-1], f"{row['rate'] / plain_row['rate']:.2f}x")
             for name, row, plain_row in compared])
     laws = _laws(records)
     if laws:
         lines += ["", "Growth with the side n of the array, fitted to the three largest:", "", *laws]
-    commits = sorted({record["commit"][:8] for record in records.values()})
-    tools = sorted({f"{name} {version}" for record in records.values() for name, version in record["tools"].items()})
-    return "\n".join([*lines, "", f"Recorded at {', '.join(commits)}, with {', '.join(tools)}.", ""])
+    return "\n".join([*lines, "", origin(records.values()), ""])
 
 
 def _row(name: str, row: Record) -> tuple[str, ...]:
@@ -182,13 +179,6 @@ def _row(name: str, row: Record) -> tuple[str, ...]:
             for key, form in (("build_seconds", ".1f"), ("rate", ",.0f"), ("cocotb_rate", ",.0f"))]
     return (f"{dtype}, {size} x {size}", f"{row['generation_seconds']:.1f}", f"{row['generation_megabytes']:.0f}",
             f"{row['verilog_bytes'] / 1000:.0f}", f"{row['modules']:,}", *late)
-
-
-def _grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    rule = "".join("|---:" if title.startswith("-:") else "|---" for title in head) + "|"
-    cells = [[title.removeprefix("-:") for title in head], *rows]
-    lines = [f"| {' | '.join(row)} |" for row in cells]
-    return [lines[0], rule, *lines[1:]]
 
 
 def _laws(records: dict[str, Record]) -> list[str]:
@@ -202,15 +192,10 @@ def _laws(records: dict[str, Record]) -> list[str]:
     return lines
 
 
-def _filled(text: str) -> str:
-    return MARK.sub(lambda _: f"<!--table:speed-->\n{render()}<!--/table-->", text)
-
-
 def differences() -> list[str]:
     """What the page shows other than the records say, and records of another design than today's."""
-    text = PAGE.read_text(encoding="utf-8")
-    found = [] if MARK.search(text) else [f"{PAGE.name} has no table of speed"]
-    if text != _filled(text):
+    found = []
+    if shown(PAGE.read_text(encoding="utf-8")).get("speed") != render():
         found.append(f"{PAGE.name} differs from {ARRAY_SPEED.name}; cure: "
                      "python -m focus_rtl.verif.array.bench --write")
     today = {dtype: design(dtype) for dtype in DTYPES}
@@ -227,7 +212,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--write", action="store_true", help="measure nothing: render docs/array.md and the picture")
     told = parser.parse_args(argv)
     if told.write:
-        PAGE.write_text(_filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+        fill(PAGE, {"speed": render})
         plot(PICTURE)
         return 0
     unknown = set(told.rows) - set(ROWS)

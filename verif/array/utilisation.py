@@ -13,7 +13,6 @@ import argparse
 import dataclasses
 import itertools
 import math
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ from focus_rtl.verif.bench.runner import simulate
 from focus_rtl.verif.bench.scoreboard import Received, Scoreboard
 from focus_rtl.verif.bench.session import bench_test, config, seed
 from focus_rtl.verif.bench.streams import Bench
+from focus_rtl.verif.pages import fill, grid, shown
 from focus_rtl.verif.records import ROOT, Record, design_of, put, read, stamp
 
 __all__ = ["LAWS", "PAGE", "SEED", "SHAPES", "STORE", "Measured", "differences", "main", "measure", "name_of",
@@ -42,7 +42,6 @@ __all__ = ["LAWS", "PAGE", "SEED", "SHAPES", "STORE", "Measured", "differences",
 MODULE = "focus_rtl.verif.array.utilisation"  # also where this is run as a program
 
 STORE, PAGE = ROOT / "docs" / "array.json", ROOT / "docs" / "array.md"
-MARK = re.compile(r"<!--table:utilisation-->\n(.*?)<!--/table-->", re.DOTALL)
 
 SEED = 1
 """Of the data and the slices' sizes."""
@@ -55,7 +54,8 @@ LAWS = ("exact", "uniform")
 SHAPES: tuple[tuple[str, int, int, int, int], ...] = (
     ("fp16", 4, 4, 4, 1), ("fp16", 4, 4, 4, 2), ("fp16", 2, 1, 2, 3), ("fp16", 4, 4, 16, 2), ("bf16", 8, 4, 8, 3),
     ("bf16", 4, 8, 8, 4), ("bf16", 6, 3, 12, 1), ("int8", 4, 4, 4, 4), ("int8", 8, 8, 8, 1), ("int8", 16, 16, 16, 1),
-    ("int8", 16, 16, 16, 2), ("int8", 16, 8, 16, 3), ("int8", 8, 16, 16, 1), ("int8", 2, 4, 8, 1))
+    ("int8", 16, 16, 16, 2), ("int8", 16, 8, 16, 3), ("int8", 8, 16, 16, 1), ("int8", 2, 4, 8, 1),
+    ("int8", 32, 32, 32, 1))
 """Data type, R, C, V, pe_depth."""
 
 
@@ -67,7 +67,7 @@ def parameters(dtype: str, rows: int, cols: int, vector: int, depth: int) -> Par
     m_tile = max(8, 1 << math.ceil(math.log2(4 * depth * rows)))
     return dataclasses.replace(
         load("regress").parameters, dtype=dtype, rows=rows, cols=cols, vector=vector, pe_depth=depth, m_tile=m_tile,
-        grid_max=(1, 1, 1), k_max=25 * vector, n_max=vector, tokens_max=4096, scatter_lanes=4,
+        grid_max=(1, 1, 1), k_max=25 * vector, n_max=vector, tokens_max=max(4096, 80 * depth * rows), scatter_lanes=4,
         psum_banks=min(16, m_tile // 2), scatter_lookahead=8, matchers=1, matcher_lanes=1)
 
 
@@ -159,8 +159,8 @@ def measure(p: Parameters, law: str, seed: int, slices: int = SLICES, **options:
     compared = Scoreboard([made], f"seed {seed}").check(received)
     status = unpack(layouts.status(p), received["status"].words[0])
     found, (start, end) = names(result["trace"], p.rows), result["job"]
-    counters = {name: status[name] for name in ("cycles", "array_busy", *LOST)}
-    recount = {"cycles": end - start, **{name: found[start:end].count(name) for name in ("array_busy", *LOST)}}
+    counters = {name: status[name] for name in ("cycles", *layouts.CYCLES)}
+    recount = {"cycles": end - start, **{name: found[start:end].count(name) for name in layouts.CYCLES}}
     window = window_of(result["trace"], found)
     macs = made.counts.ideal_cycles * p.rows * p.cols
     assert recount == counters, f"the monitor counts {recount}, the core {counters}"
@@ -188,20 +188,14 @@ def render() -> str:
     records = read(STORE)
     rows = [_lines(records[name]) for shape in SHAPES for law in LAWS if (name := name_of(shape, law)) in records]
     head = ("dtype", "R x C", "V", "pe_depth", "p", "cycles", "utilisation", "lost cycles")
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ("---",) * len(head), *rows)) + "\n"
-
-
-def _filled(text: str) -> str:
-    return MARK.sub(lambda _: f"<!--table:utilisation-->\n{render()}<!--/table-->", text)
+    return "\n".join(grid(head, rows)) + "\n"
 
 
 def differences() -> list[str]:
     """What the page shows other than the records say."""
-    text = PAGE.read_text(encoding="utf-8")
-    wrong = [] if MARK.search(text) else [f"{PAGE.name} has no table of utilisation"]
-    if text != _filled(text):
-        wrong.append(f"{PAGE.name} differs from {STORE.name}; cure: python -m {MODULE} --write")
-    return wrong
+    if shown(PAGE.read_text(encoding="utf-8")).get("utilisation") == render():
+        return []
+    return [f"{PAGE.name} differs from {STORE.name}; cure: python -m {MODULE} --write"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -212,7 +206,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--write", action="store_true", help="measure nothing: render docs/array.md")
     given = parser.parse_args(argv)
     if given.write:
-        PAGE.write_text(_filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+        fill(PAGE, {"utilisation": render})
         return 0
     least = 1.0
     for shape, law in itertools.product(SHAPES, LAWS):

@@ -9,47 +9,30 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from amaranth.lib import data
 from numpy.typing import NDArray
 
 from focus_rtl.golden.core import Expected, Slice, expected_counts, output_counts, run_layer
 from focus_rtl.golden.job import Counts, Job, Tile
 from focus_rtl.golden.numeric.dtypes import Bits
 from focus_rtl.golden.params import Parameters
+from focus_rtl.golden.sec.sec import SecOrder
 from focus_rtl.golden.sic.gather import Gathered
 from focus_rtl.golden.sic.scatter import Scales
 from focus_rtl.hdl import layouts
+from focus_rtl.verif.bench.packing import pack, unpack
+from focus_rtl.verif.bench.prunings import SEC_INPUTS, SEC_OUTPUTS, offset_beats, sec_beats
 
 __all__ = ["INPUTS", "OUTPUTS", "Program", "elements", "inputs_of", "pack", "program", "rejected", "unpack"]
 
 Bits32 = NDArray[np.uint32]
 
-INPUTS = ("job", "tiles", "vectors", "maps", "weights", "positions", "preloads", "scales")
-OUTPUTS = ("outputs", "out_maps", "summary", "status")
+INPUTS = ("job", "tiles", "vectors", "maps", "weights", "positions", "retained", "preloads", *SEC_INPUTS, "scales")
+OUTPUTS = ("outputs", "out_maps", "summary", "status", *SEC_OUTPUTS)
 
 
 def inputs_of(params: Parameters) -> tuple[str, ...]:
     """The input streams of a core: only int8 has scales."""
     return INPUTS if params.dtype == "int8" else INPUTS[:-1]
-
-
-def pack(layout: data.StructLayout, **values: int) -> int:
-    """A beat: each field's value at its place; an array's value is packed already (`elements`)."""
-    if values.keys() != dict(layout.members).keys():
-        raise ValueError(f"fields {sorted(values)} given, the layout has {sorted(dict(layout.members))}")
-    word = 0
-    for name, value in values.items():
-        place = layout[name]
-        if not 0 <= value < 1 << place.width:
-            raise ValueError(f"{name} = {value}: does not fit {place.width} bits")
-        word |= int(value) << place.offset
-    return word
-
-
-def unpack(layout: data.StructLayout, word: int) -> dict[str, int]:
-    """The fields of a beat; arrays stay packed."""
-    places = {name: layout[name] for name in dict(layout.members)}
-    return {name: word >> place.offset & ((1 << place.width) - 1) for name, place in places.items()}
 
 
 def elements(matrix: Bits) -> list[int]:
@@ -63,7 +46,7 @@ class Program:
     """The beats of one job.
 
     inputs, expected : words by stream, each list in the order of the stream.
-    status : the fields of the `status` beat that follow from the job.
+    status : the fields of the `status` beat that follow from the job.  sec_status : those of each `sec_status` beat.
     counts : beats and passes computed apart from the beats themselves (golden).
     result : the golden result, result[t][n]; None for a job that is refused.
     """
@@ -75,6 +58,11 @@ class Program:
     status: dict[str, int]
     counts: Expected
     result: list[list[Gathered]] = field(default_factory=list)
+    sec_status: list[dict[str, int]] = field(default_factory=list)
+
+    def told(self, stream: str, index: int) -> dict[str, int]:
+        """The fields that are known of a beat of `status` or `sec_status`."""
+        return self.status if stream == "status" else self.sec_status[index]
 
     @property
     def words(self) -> int:
@@ -87,10 +75,13 @@ class Program:
 
 
 def _job_beat(params: Parameters, job: Job, counts: Counts) -> int:
+    told = job.offsets.strides if job.offsets else None
+    video = {"frames": told.frames, "row_stride": told.row, "frame_stride": told.frame} if told else {
+        "frames": 0, "row_stride": 0, "frame_stride": 0}
     return pack(layouts.job(params), tiles=counts.tiles, slices=counts.slices, last_rows=counts.last_rows,
                 vectors=counts.vectors, last_cols=counts.last_cols, last_lanes=counts.last_lanes, height=job.height,
                 width=job.width, t2=job.t2, mask=job.mask, dense=int(job.dense),
-                preload=int(job.preload))
+                preload=int(job.preload), decoded=int(told is not None), **video)
 
 
 def _slice_beats(params: Parameters, vectors: Bits) -> list[int]:
@@ -161,14 +152,25 @@ def _position_beats(params: Parameters, tile: Tile) -> list[int]:
             for image, frame, row, column in tile.positions.tolist()]
 
 
+def _place_beats(params: Parameters, job: Job, vectors: int, beats: dict[str, list[int]]) -> None:
+    """Where the tokens are, in one form or the other, and which tiles are text, which only one of them asks."""
+    if job.offsets is None:
+        beats["positions"] += [beat for tile in job.tiles for beat in _position_beats(params, tile) * vectors]
+    else:
+        beats["retained"] += offset_beats(params, job.offsets.symbols[:job.offsets.taken])
+    text = job.offsets.text if job.offsets else [False] * len(job.tiles)
+    beats["tiles"] += [pack(layouts.tile(params), tokens=tile.tokens, text=int(each))
+                       for tile, each in zip(job.tiles, text, strict=True)]
+
+
 def _inputs(params: Parameters, job: Job, slices: Sequence[Sequence[Slice]], weights: Bits, scales: Scales | None,
             preloads: Bits32 | None, junk: random.Random) -> dict[str, list[int]]:
     counts = job.counts(params)
     beats: dict[str, list[int]] = {name: [] for name in inputs_of(params)}
     beats["job"].append(_job_beat(params, job, counts))
+    _place_beats(params, job, counts.vectors, beats)
     weight_tiles = _weight_tiles(params, counts, weights)
     for (tile, rows), row in zip(job.spans(), slices, strict=True):
-        beats["tiles"].append(pack(layouts.tile(params), tokens=tile.tokens))
         for n, k in weight_tiles:  # every m-tile takes all weights again
             beats["vectors"] += _slice_beats(params, row[k].vectors)
             if not row[k].p:
@@ -176,7 +178,6 @@ def _inputs(params: Parameters, job: Job, slices: Sequence[Sequence[Slice]], wei
             beats["weights"] += weight_tiles[n, k]
             if not job.dense:
                 beats["maps"] += _map_beats(params, row[k].index_map, junk)
-        beats["positions"] += _position_beats(params, tile) * counts.vectors
         if preloads is not None:
             beats["preloads"] += _preload_beats(params, counts, tile, preloads[rows], junk)
     if scales is not None:
@@ -204,26 +205,31 @@ def _error(job: Job, slices: Sequence[Sequence[Slice]]) -> int:
         for part in row:
             wrong |= part.p > tile.tokens or (job.dense and part.p < tile.tokens)
             bad_index |= not job.dense and part.p > 0 and int(part.index_map.max()) >= min(part.p, tile.tokens)
-    return layouts.ERRORS["SLICE" if wrong else "INDEX" if bad_index else "OK"]
+    astray = job.offsets is not None and job.offsets.wrong([tile.tokens for tile in job.tiles])
+    return layouts.ERRORS["SLICE" if wrong else "INDEX" if bad_index else "OFFSET" if astray else "OK"]
 
 
 def program(params: Parameters, job: Job, slices: Sequence[Sequence[Slice]], weights: Bits, seed: int = 0,
-            scales: Scales | None = None, preloads: Bits32 | None = None) -> Program:
+            scales: Scales | None = None, preloads: Bits32 | None = None,
+            prunings: Sequence[SecOrder] = ()) -> Program:
     """All beats of a job and what must come of it.
 
     Parameters
     ----------
     params, job, slices, weights, scales, preloads : as for `golden.core.run_layer`.
     seed : of what is in lanes that the machine ignores.
+    prunings : orders of the semantic concentrator, which works beside the job.
     """
     result = run_layer(params, job, slices, weights, scales, preloads)
-    counts = expected_counts(params, job, slices)
+    counts = expected_counts(params, job, slices, prunings)
     # `vectors_in` is not foretold: the input buffer takes the next job's vectors before this job has ended.
     status = {"error": _error(job, slices), "array_busy": counts.ideal_cycles, "vectors_out": output_counts(result)}
     if params.representative == "first":
         status["mean_hazards"] = 0
-    inputs = _inputs(params, job, slices, weights, scales, preloads, random.Random(seed))
-    made = Program(params, job, inputs, _outputs(params, result), status, counts, result)
+    beside = sec_beats(params, prunings, np.random.default_rng(seed))
+    inputs = _inputs(params, job, slices, weights, scales, preloads, random.Random(seed)) | beside.inputs
+    made = Program(params, job, inputs, _outputs(params, result) | {"offsets": beside.offsets}, status, counts, result,
+                   beside.status)
     for stream in made.inputs:
         if len(made.inputs[stream]) != getattr(counts, stream):
             raise AssertionError(f"{stream}: {len(made.inputs[stream])} beats packed, "
@@ -247,8 +253,8 @@ def rejected(params: Parameters, job: Job, change: Callable[[dict[str, int]], di
     beats: dict[str, list[int]] = {name: [] for name in inputs_of(params)}
     beats["job"].append(pack(layout, **(change(fields) if change else fields)))
     if tokens is not None:
-        beats["tiles"].append(pack(layouts.tile(params), tokens=tokens))
-    none = Expected(job=1, tiles=len(beats["tiles"]), vectors=0, maps=0, weights=0, positions=0, preloads=0, scales=0,
-                    summary=0, out_maps=0, status=1, passes=0, ideal_cycles=0)
+        beats["tiles"].append(pack(layouts.tile(params), tokens=tokens, text=0))
+    none = Expected(job=1, tiles=len(beats["tiles"]), vectors=0, maps=0, weights=0, positions=0, retained=0, preloads=0,
+                    scales=0, summary=0, out_maps=0, status=1, passes=0, ideal_cycles=0)
     status = {"error": layouts.ERRORS["JOB" if tokens is None else "TILE"], "array_busy": 0, "vectors_out": 0}
-    return Program(params, job, beats, {"outputs": [], "out_maps": [], "summary": []}, status, none)
+    return Program(params, job, beats, {"outputs": [], "out_maps": [], "summary": [], "offsets": []}, status, none)

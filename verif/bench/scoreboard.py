@@ -1,17 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """What came out of a core against the golden model, word by word; the first difference in the user's terms."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from amaranth.lib.data import StructLayout
 
 from focus_rtl.golden.numeric.dtypes import element, numbers
 from focus_rtl.golden.params import Parameters
 from focus_rtl.hdl import layouts
+from focus_rtl.hdl.sec.layouts import offset_beat
+from focus_rtl.hdl.sec.layouts import status as sec_status
 from focus_rtl.verif.bench.program import OUTPUTS, Program, unpack
 
 __all__ = ["Mismatch", "Received", "Scoreboard"]
+
+STATUS: dict[str, Callable[[Parameters], StructLayout]] = {
+    "status": layouts.status, "sec_status": lambda params: sec_status(params.sec_tokens_max)}
+"""Streams of which some fields only are known beforehand."""
 
 
 @dataclass(frozen=True)
@@ -95,10 +102,12 @@ class Scoreboard:
     @staticmethod
     def _difference(program: Program, stream: str, index: int, word: int) -> str | None:
         """What is wrong with a word, or None."""
-        if stream == "status":
-            fields = unpack(layouts.status(program.params), word)
-            wrong = [f"{name} is {fields[name]}, expected {value}" for name, value in program.status.items()
-                     if fields[name] != value]
+        if stream in STATUS:
+            fields = unpack(STATUS[stream](program.params), word)
+            wrong = [f"{name} is {fields[name]}, expected {value}"
+                     for name, value in program.told(stream, index).items() if fields[name] != value]
+            if stream == "status" and (named := sum(fields[name] for name in layouts.CYCLES)) != fields["cycles"]:
+                wrong.append(f"cycles is {fields['cycles']}, and its counters name {named}")
             return "; ".join(wrong) or None
         expected = program.expected[stream]
         if index >= len(expected):
@@ -125,6 +134,10 @@ def _token(program: Program, tile: int, token: int) -> str:
 
 
 def _explain(program: Program, stream: str, index: int, word: int) -> str:
+    if stream == "offsets":
+        want, got = (unpack(offset_beat(program.params.offset_bits), value)
+                     for value in (program.expected[stream][index], word))
+        return f"expected {want}, got {got}"
     t, n, inner = _place(program, stream, index)
     params, part, expected = program.params, program.result[t][n], program.expected[stream][index]
     if stream == "summary":

@@ -23,10 +23,10 @@ import numpy as np
 
 from focus_rtl.golden.params import Parameters
 from focus_rtl.hdl import layouts
-from focus_rtl.verif.bench.program import INPUTS, OUTPUTS, program
+from focus_rtl.verif.bench.program import INPUTS, OUTPUTS
 from focus_rtl.verif.bench.streams import ALWAYS, Stall
 from focus_rtl.verif.core.configurations import empty_bins, plan, value_bins
-from focus_rtl.verif.core.jobs import events_of, hollow_job, hurried_job, random_core_job
+from focus_rtl.verif.core.jobs import astray_job, events_of, hollow_job, hurried_job, pruned_job, random_core_job
 from focus_rtl.verif.core.run import CoreJob, run_programs
 
 __all__ = ["Outcome", "campaign", "empty_events", "main"]
@@ -35,7 +35,8 @@ STALLS = (Stall(0.3), Stall(0.05, burst=20), Stall(0.6, burst=2), Stall(0.2, laz
 KINDS = ("gather", "one", "full", "mixed")
 
 EVENTS = (
-    "dense job", "concentrated job", "preloaded job", "partial tile", "full tile", "text tile", "p = 0",
+    "dense job", "concentrated job", "preloaded job", "decoded job", "too few offsets", "too many offsets",
+    "text without offsets", "separator", "pruning", "pruned before", "partial tile", "full tile", "text tile", "p = 0",
     "first slice empty", "last slice empty", "every slice empty", "every slice empty, preloaded", "p = 1",
     "p = m_t > 1", "match", "chain",
     "all-zero vector", "K not a multiple of V", "N not a multiple of C", "N not a multiple of V", "rows skipped",
@@ -69,7 +70,8 @@ def _jobs(params: Parameters, seed: int, number: int) -> list[list[CoreJob]]:
     draw = functools.partial(random_core_job, rng, params, tokens=min(2 * params.m_tile, 40), slices=3, vectors=2)
     first = [draw(dense=False, kind=kind) for kind in KINDS]
     second = [draw(dense=True), draw(dense=False), hurried_job(rng, params), hollow_job(rng, params),
-              hollow_job(rng, params, preload=True), draw()]
+              hollow_job(rng, params, preload=True), pruned_job(rng, params), *(astray_job(rng, params, surplus)
+                                                                                for surplus in (-1, 1)), draw()]
     return [first, second]
 
 
@@ -80,8 +82,7 @@ def run_one(params: Parameters, seed: int, number: int, count: int, cache_dir: P
     replay = f"python -m focus_rtl.verif.core.campaign {count} --seed {seed} --only {number}"
     try:
         batches = _jobs(params, seed, number)
-        programs = [[program(params, each.job, each.slices, each.weights, seed, each.scales, each.preloads)
-                     for each in batch] for batch in batches]
+        programs = [[each.program(params, seed) for each in batch] for batch in batches]
         run = run_programs(params, programs, seed=seed, stall=[ALWAYS, STALLS[number % len(STALLS)]], replay=replay,
                            timeout=timeout, cache_dir=cache_dir, quick=True, compilers=1)
     except (AssertionError, RuntimeError, ValueError, OSError) as error:

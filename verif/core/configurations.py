@@ -6,7 +6,6 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.random import Generator
@@ -23,7 +22,7 @@ SIDES = ("block frames", "block rows", "block columns")
 WORDS: dict[str, tuple[str, ...]] = {
     "dtype": ("fp16", "bf16", "int8"), "pe_multiplier": ("dsp", "lut"), "dot_multiplier": ("dsp", "lut"),
     "compare_multiplier": ("dsp", "lut", "serial"), "scale_multiplier": ("dsp", "lut", "serial"),
-    "representative": ("first", "mean")}
+    "representative": ("first", "mean"), "top_k": ("radix", "bubble")}
 
 EVERY: dict[str, tuple[int, ...]] = {
     "scatter_lanes": (1, 2, 4), "psum_banks": (1, 2, 4, 8, 16, 32), "scatter_lookahead": (2, 4, 8, 16),
@@ -34,13 +33,10 @@ MATCHERS = ("one", "row", "frame", "all", "none")
 """What the matchers of a window take at a time, whatever its size; `none`: it has no neighbours."""
 
 NUMBERS = ("rows", "cols", "vector", "m_tile", "frames", "height", "width", "k_max", "n_max", "tokens_max",
-           "matcher_lanes")
+           "matcher_lanes", "sec_tokens_max", "sec_lanes", "offset_bits")
 """Fields of which at least three values have to occur."""
 
 Pair = tuple[str, int | str, str, int | str]
-
-OUTSIDE: dict[str, Any] = {"sec_tokens_max": 64, "sec_lanes": 2, "top_k": "radix", "offset_bits": 4}
-"""Fields of the semantic concentrator, which the core does not place yet: to draw them would change nothing."""
 
 RELATIONS = ("R != C", "R = C", "R < V", "R = V", "C < V", "C = V", "V no power of two")
 
@@ -125,7 +121,8 @@ def _random(rng: Generator) -> Parameters | None:
         k_max=vector * draw((3, 4, 7)) + draw((0, 1, 3)), n_max=vector * draw((3, 5)) + draw((0, 2)),
         tokens_max=draw((128, 200, 513, 4096)), scatter_lanes=lanes, psum_banks=banks,
         scatter_lookahead=draw(EVERY["scatter_lookahead"]), matchers=matchers, matcher_lanes=matcher_lanes,
-        pe_depth=draw(EVERY["pe_depth"]), **OUTSIDE, memories="inferred")
+        pe_depth=draw(EVERY["pe_depth"]), sec_tokens_max=draw((32, 64, 100)), sec_lanes=draw((2, 4, 8)),
+        offset_bits=draw((1, 2, 4, 8)), memories="inferred")
 
 
 def value_bins(p: Parameters) -> Iterator[str]:

@@ -4,6 +4,7 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.random import Generator
@@ -11,12 +12,18 @@ from numpy.random import Generator
 from focus_rtl.golden.core import Slice, concentrate, next_slices
 from focus_rtl.golden.job import ALL_CANDIDATES, Grid, Job, Tile, field_limit, tiles_of
 from focus_rtl.golden.params import Parameters
+from focus_rtl.golden.sec.offsets import ESCAPE, decode, encode
+from focus_rtl.golden.sec.places import Offsets
+from focus_rtl.golden.sec.sec import SecOrder, prune
+from focus_rtl.golden.sec.topk import budget
 from focus_rtl.verif.bench.program import Program
 from focus_rtl.verif.core.run import CoreJob
 from focus_rtl.verif.golden.cases import preloads_like, rough_vectors, scales_like, weights_like
+from focus_rtl.verif.sec.cases import KINDS as SCORE_KINDS
+from focus_rtl.verif.sec.cases import rows_of
 
-__all__ = ["core_job", "events_of", "hollow_job", "hurried_job", "random_core_job", "random_grid", "random_slice",
-           "random_tiles"]
+__all__ = ["astray_job", "core_job", "decoded_tiles", "events_of", "hollow_job", "hurried_job", "pruned_job",
+           "random_core_job", "random_grid", "random_prunings", "random_slice", "random_tiles"]
 
 SLICE_KINDS = ("one", "full", "any", "runs", "none")
 
@@ -44,6 +51,43 @@ def random_tiles(rng: Generator, params: Parameters, grid: Grid) -> tuple[Tile, 
     if rng.random() < 0.4:
         tiles += (_disorder(rng, params, int(rng.integers(1, params.m_tile + 1))),)
     return tiles
+
+
+def decoded_tiles(rng: Generator, params: Parameters, grid: Grid, surplus: int = 0,
+                  text: int | None = None, separators: bool | None = None) -> tuple[tuple[Tile, ...], Offsets]:
+    """A video with holes and text behind it, told as offsets; its first and its last token are there.
+
+    surplus : offsets more, or less, than there are tokens for.  text : tokens of it, or else 2 in one of three.
+    separators : between its rows, or else in one of two.
+    """
+    row = grid.width + int(rng.integers(2) if separators is None else separators)
+    apart = Grid(grid.frames, grid.height, grid.width, row, grid.height * row + 2 * int(rng.integers(2)))
+    if apart.frame_stride <= params.sec_tokens_max:
+        grid = apart
+    retained = rng.random(grid.tokens) < rng.choice((0.3, 0.7, 1.0))
+    retained[[0, -1]] = True
+    symbols = encode(retained, params.offset_bits)
+    sizes = [tile.tokens for tile in tiles_of(grid, params.m_tile, retained)]
+    if surplus < 0:
+        kept = np.flatnonzero(symbols != ESCAPE)[:surplus]
+        symbols = symbols[:kept[-1] + 1] if len(kept) else np.array((ESCAPE,), np.uint16)
+    symbols = np.append(symbols, np.ones(max(surplus, 0), np.uint16))
+    text = int(rng.choice((0, 0, 2))) if text is None else text
+    offsets = Offsets(symbols, params.offset_bits, grid.strides, (*(False for _ in sizes), *([True] if text else [])))
+    sizes += [min(text, params.m_tile)] if text else []
+    return tuple(Tile(places) for places in offsets.places(sizes)), offsets
+
+
+def random_prunings(rng: Generator, params: Parameters, layers: int = 6) -> list[SecOrder]:
+    """Layers that prune one after another, ratios relative to the tokens there were at first."""
+    tokens = present = int(rng.integers(1, min(params.sec_tokens_max, 32) + 1))
+    previous, orders = None, []
+    for ratio in sorted(rng.uniform(0, 1, layers), reverse=True):
+        rows = rows_of(rng, str(rng.choice(SCORE_KINDS)), int(rng.integers(1, params.sec_lanes + 3)), present).rows
+        order = SecOrder(rows, budget(float(ratio), tokens, present), previous, bool(rng.integers(2)))
+        orders.append(order)
+        previous, present = prune(rows, order.k, params.offset_bits, previous).symbols, order.k
+    return orders
 
 
 def random_slice(rng: Generator, tokens: int, vector: int, kind: str, dtype: str) -> Slice:
@@ -89,10 +133,12 @@ def _length(rng: Generator, step: int, most: int) -> int:
 
 
 def random_core_job(rng: Generator, params: Parameters, tokens: int = 40, slices: int = 3, vectors: int = 3,
-                    dense: bool | None = None, kind: str | None = None, preload: bool | None = None) -> CoreJob:
+                    dense: bool | None = None, kind: str | None = None, preload: bool | None = None,
+                    decoded: bool | None = None) -> CoreJob:
     """A job of about `tokens` tokens, at most `slices` k-slices and `vectors` output vectors.
 
     dense : or else one job in six.  kind : of the data, see `core_job`; or else any.  preload : or else one in three.
+    decoded : positions as offsets, or else one in three.
     """
     v = params.vector
     k = _length(rng, v, min(params.k_max, slices * v))
@@ -102,9 +148,38 @@ def random_core_job(rng: Generator, params: Parameters, tokens: int = 40, slices
     threshold = float(rng.choice((0.0, 0.5, 0.7, 0.9, 1.0)))
     if dense is None:
         dense = bool(rng.random() < 1 / 6)
-    job = Job(k, n, random_tiles(rng, params, grid), grid.height, grid.width, threshold, mask, dense,
-              params.dtype, params.block, bool(rng.random() < 1 / 3) if preload is None else preload)
+    tiles, offsets = _told(rng, params, grid, bool(rng.random() < 1 / 3) if decoded is None else decoded)
+    job = Job(k, n, tiles, grid.height, grid.width, threshold, mask, dense,
+              params.dtype, params.block, bool(rng.random() < 1 / 3) if preload is None else preload, offsets)
     return core_job(rng, params, job, kind or str(rng.choice(("gather", "mixed", "gather", "runs"))))
+
+
+def _told(rng: Generator, params: Parameters, grid: Grid, decoded: bool) -> tuple[tuple[Tile, ...], Offsets | None]:
+    """Tiles, and their offsets if the machine is to be told so and its fields have room for the strides."""
+    if decoded and grid.frame_stride <= params.sec_tokens_max:
+        return decoded_tiles(rng, params, grid)
+    return random_tiles(rng, params, grid), None
+
+
+def pruned_job(rng: Generator, params: Parameters) -> CoreJob:
+    """A job told as offsets, with separators and text, beside some layers of pruning."""
+    return replace(_small_decoded(rng, params, 0, 3, True), prunings=random_prunings(rng, params))
+
+
+def astray_job(rng: Generator, params: Parameters, surplus: int) -> CoreJob:
+    """A job with so many offsets more, or less, than it has tokens for; they are told as an error."""
+    return _small_decoded(rng, params, surplus)
+
+
+def _small_decoded(rng: Generator, params: Parameters, surplus: int, text: int | None = None,
+                   separators: bool | None = None) -> CoreJob:
+    """Two frames of at most 3 x 4, in two output vectors; the second frame is there if the grid has room for it."""
+    frames, height, width = params.grid_max
+    grid = Grid(min(frames, 2), min(height, 3), min(width, 4))
+    tiles, offsets = decoded_tiles(rng, params, grid, surplus, text, separators)
+    job = Job(params.vector, min(params.vector + 1, params.n_max), tiles, grid.height, grid.width, 0.5,
+              dtype=params.dtype, block=params.block, offsets=offsets)
+    return core_job(rng, params, job)
 
 
 def hurried_job(rng: Generator, params: Parameters) -> CoreJob:
@@ -142,6 +217,9 @@ def events_of(params: Parameters, programs: Sequence[Program], jobs: Sequence[Co
         sizes = [tile.tokens for tile in job.tiles for _ in range(counts.slices)]
         events["dense job" if job.dense else "concentrated job"] += 1
         events["preloaded job"] += job.preload
+        events.update(_told_events(job))
+        events["pruning"] += len(each.prunings)
+        events["pruned before"] += sum(order.previous is not None for order in each.prunings)
         events["partial tile"] += sum(tile.tokens < params.m_tile for tile in job.tiles)
         events["full tile"] += sum(tile.tokens == params.m_tile for tile in job.tiles)
         events["text tile"] += sum(not tile.image.any() for tile in job.tiles)
@@ -163,6 +241,18 @@ def events_of(params: Parameters, programs: Sequence[Program], jobs: Sequence[Co
         events["all-zero vector"] += sum(part.zeros for row in made.result for part in row)
         events["chain"] += _chains(made)
     return events
+
+
+def _told_events(job: Job) -> Counter[str]:
+    """What is special about a job's offsets."""
+    if job.offsets is None:
+        return Counter()
+    image = sum(tile.tokens for tile, text in zip(job.tiles, job.offsets.text, strict=True) if not text)
+    more = len(decode(job.offsets.symbols, job.offsets.bits)) - image
+    outside = sum(int((tile.image & (tile.places[:, 1:] >= (job.height, job.width)).any(axis=1)).sum())
+                  for tile in job.tiles)
+    return Counter({"decoded job": 1, "too few offsets": more < 0, "too many offsets": more > 0,
+                    "text without offsets": sum(job.offsets.text), "separator": outside})
 
 
 def _chains(made: Program) -> int:

@@ -22,6 +22,7 @@ from focus_rtl.golden.core import Slice
 from focus_rtl.golden.job import Job
 from focus_rtl.golden.numeric.dtypes import Bits
 from focus_rtl.golden.params import Parameters
+from focus_rtl.golden.sec.sec import SecOrder
 from focus_rtl.golden.sic.scatter import Scales
 from focus_rtl.hdl import layouts
 from focus_rtl.hdl.core import Core
@@ -39,13 +40,18 @@ Stalls = Stall | dict[str, Stall]
 
 @dataclass(frozen=True, eq=False)
 class CoreJob:
-    """A golden job and its data: what `golden.core.run_layer` takes."""
+    """A golden job and its data: what `golden.core.run_layer` takes, and what is pruned beside it."""
 
     job: Job
     slices: Sequence[Sequence[Slice]]
     weights: Bits
     scales: Scales | None = None
     preloads: NDArray[np.uint32] | None = None
+    prunings: Sequence[SecOrder] = ()
+
+    def program(self, params: Parameters, seed: int) -> Program:
+        """Its beats; `seed` fills what the machine ignores."""
+        return program(params, self.job, self.slices, self.weights, seed, self.scales, self.preloads, self.prunings)
 
 
 @dataclass(frozen=True)
@@ -87,8 +93,7 @@ def _design(params: Parameters, prefix: str) -> EmittedDesign:
 
 def run_core_jobs(params: Parameters, jobs: Sequence[CoreJob], *, seed: int, **options: Any) -> CoreRun:
     """Run jobs back to back on one core; parameters, result and errors as for `run_programs`."""
-    programs = [program(params, each.job, each.slices, each.weights, seed + number, each.scales, each.preloads)
-                for number, each in enumerate(jobs)]
+    programs = [each.program(params, seed + number) for number, each in enumerate(jobs)]
     return run_programs(params, [programs], seed=seed, **options)
 
 
@@ -96,7 +101,8 @@ def run_programs(params: Parameters, batches: Sequence[Sequence[Program]], *, se
                  stall: Stalls | Sequence[Stalls] = ALWAYS, cut_after: dict[int, int] | None = None,
                  replay: str | None = None, prefix: str = "", waves: bool = False, timeout: float = 600,
                  patience: int = 20000, cache_dir: Path | None = None, quick: bool = False,
-                 compilers: int | None = None, progress: Callable[[str], None] | None = None) -> CoreRun:
+                 compilers: int | None = None, progress: Callable[[str], None] | None = None,
+                 design: EmittedDesign | None = None) -> CoreRun:
     """Run batches of jobs, with a reset before each batch, and compare.
 
     Parameters
@@ -110,6 +116,7 @@ def run_programs(params: Parameters, batches: Sequence[Sequence[Program]], *, se
     replay : the command to name in a message (else the seed and the configuration's hash are named).
     patience : cycles without any transfer after which the run fails.
     compilers : compiler processes at a time.
+    design : what to simulate in place of the emitted core, with the same ports.
     prefix, waves, timeout, cache_dir, quick, progress : see `bench.runner.simulate`.
 
     Raises
@@ -120,7 +127,7 @@ def run_programs(params: Parameters, batches: Sequence[Sequence[Program]], *, se
     start = time.monotonic()
     if progress:
         progress("emitting Verilog")
-    design = _design(params, prefix)
+    design = design or _design(params, prefix)
     built = build(design, waves, cache_dir, quick=quick, jobs=compilers, progress=progress)
     seconds = time.monotonic() - start
     every = [stall] * len(batches) if isinstance(stall, Stall | dict) else stall

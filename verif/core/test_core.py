@@ -16,7 +16,15 @@ from focus_rtl.golden.params import Parameters
 from focus_rtl.hdl import layouts
 from focus_rtl.verif.bench.program import OUTPUTS, Program, inputs_of, program, rejected
 from focus_rtl.verif.bench.streams import ALWAYS, Stall
-from focus_rtl.verif.core.jobs import core_job, events_of, hollow_job, hurried_job, random_core_job
+from focus_rtl.verif.core.jobs import (
+    astray_job,
+    core_job,
+    events_of,
+    hollow_job,
+    hurried_job,
+    pruned_job,
+    random_core_job,
+)
 from focus_rtl.verif.core.run import CoreJob, CoreRun, run_programs
 from focus_rtl.verif.golden.cases import make_params
 
@@ -50,8 +58,7 @@ def _run(params: Parameters, batches: Sequence[Sequence[Program]], **options: An
 
 
 def _programs(params: Parameters, jobs: list[CoreJob]) -> list[Program]:
-    return [program(params, each.job, each.slices, each.weights, number, each.scales, each.preloads)
-            for number, each in enumerate(jobs)]
+    return [each.program(params, number) for number, each in enumerate(jobs)]
 
 
 def _clean(run: CoreRun) -> None:
@@ -68,14 +75,16 @@ def test_jobs_back_to_back_under_every_stall(params: Parameters, seed: int) -> N
     jobs = [[random_core_job(rng, params, dense=kind == "dense", kind=kind, preload=bool(number % 2))
              for number, kind in enumerate(KINDS)] for _ in STALLS]
     for batch in jobs:
-        batch += [hurried_job(rng, params), hollow_job(rng, params), hollow_job(rng, params, preload=True)]
+        batch += [hurried_job(rng, params), hollow_job(rng, params), hollow_job(rng, params, preload=True),
+                  *(pruned_job(rng, params) for _ in range(2)), astray_job(rng, params, -1), astray_job(rng, params, 1)]
     run = _run(params, [_programs(params, batch) for batch in jobs], seed=seed, stall=STALLS)
     _clean(run)
     events = events_of(params, run.programs, [each for batch in jobs for each in batch])
     events.update({name: sum(report.counters[name] for report in run.jobs) for name in layouts.COUNTERS})
     events.update({f"stall on {name}": cycles for name, cycles in run.stalled.items()})
     print(f"seed {seed}: {run.compared} words, {dict(sorted(events.items()))}")
-    wanted = ["dense job", "concentrated job", "preloaded job", "partial tile", "full tile", "p = 0",
+    wanted = ["dense job", "concentrated job", "preloaded job", "decoded job", "too few offsets", "too many offsets",
+              "text without offsets", "separator", "pruning", "pruned before", "partial tile", "full tile", "p = 0",
               "first slice empty", "last slice empty", "every slice empty", "every slice empty, preloaded", "p = 1",
               "p = m_t > 1", "match", "chain",
               "K not a multiple of V", "N not a multiple of C", "all-zero vector",
@@ -93,8 +102,9 @@ def test_each_stream_may_lag_behind_all_others(params: Parameters, seed: int) ->
     rng = np.random.default_rng(seed)
     names = (*inputs_of(params), *OUTPUTS)
     batches = [_programs(params, [random_core_job(rng, params, tokens=24, slices=2, vectors=2, dense=dense,
-                                                  preload=name == "preloads")
-                                  for dense in (False, None)]) for name in names]  # a dense job does not look at maps
+                                                  preload=name == "preloads", decoded=False)
+                                  for dense in (False, None)] + [pruned_job(rng, params)])
+               for name in names]  # a dense job does not look at maps, a decoded one does not look at positions
     run = _run(params, batches, seed=seed, stall=[{name: Stall(1.0, burst=30)} for name in names])
     _clean(run)
     assert [name for name in names if not run.stalled[name]] == []

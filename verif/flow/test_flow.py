@@ -15,6 +15,7 @@ from focus_rtl.gen import fpga
 from focus_rtl.gen.emit import EmittedDesign, PortInfo, verilog_of
 from focus_rtl.gen.errors import CommandError
 from focus_rtl.gen.flow import run as flow
+from focus_rtl.gen.flow.estimate import Estimate
 from focus_rtl.gen.flow.harness import harness_of
 from focus_rtl.gen.flow.netlist import NETLIST, Netlist
 from focus_rtl.gen.flow.report import Report
@@ -172,6 +173,7 @@ def canned(monkeypatch: pytest.MonkeyPatch, **takes: int) -> None:
     """Synthesis that always finds the same."""
     whole = {"lut": 60, "ff": 16, "dsp": 0, "ram": 0} | takes
     monkeypatch.setattr(flow, "netlist_of", lambda *_: Netlist([(Branch(("part",), "part", 2), whole)], whole, []))
+    monkeypatch.setattr(flow, "estimate_design", lambda *_: Estimate({"lut": 1, "ff": 1, "dsp": 0, "ram": 0}, {}))
     monkeypatch.setattr(flow, "transistors_of", lambda design, _folder: {design.top: 1000, "part": 400})
 
 
@@ -201,6 +203,7 @@ def test_too_small_a_target_is_refused_before_placing(tmp_path: Path, monkeypatc
     with pytest.raises(DoesNotFit, match="it takes 1 multipliers of 0, 40 RAM blocks of 32"):
         flow.synthesise_for(work_on(target), (1,), partial=kept.append)
     assert kept[0].units and not kept[0].complete
+    assert kept[0].problems() == [f"{count} were inferred, and 0 were expected" for count in ("1 DSP", "40 RAM")]
 
 
 def test_worst_and_median_of_the_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,6 +267,7 @@ def test_a_unit_is_placed_in_its_harness_by_the_real_tools(tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["complete"] and found["whole"]["dsp"] == 1 == found["used"]["dsp"]
+    assert found["expected"] == {"dsp": 1, "ram": 0} and found["problems"] == []
     assert found["harness_registers"] == 8 + 8 + 16 + 1
     assert found["used"]["lut"] >= found["harness_registers"], "the harness was optimised away"
     assert found["seeds"].keys() == {"1"} and found["fmax_worst_mhz"] > 10

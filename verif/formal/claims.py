@@ -12,6 +12,7 @@ from focus_rtl.hdl.numeric.multiply_add import MultiplyAdd
 from focus_rtl.hdl.numeric.narrow import Narrow
 from focus_rtl.hdl.numeric.widen import Widen
 from focus_rtl.hdl.unit import Unit
+from focus_rtl.verif.formal.averaging import AVERAGING
 from focus_rtl.verif.formal.comparisons import COMPARISONS, ForgetsLost
 from focus_rtl.verif.formal.gathering import GATHERING
 from focus_rtl.verif.formal.sec import SEC
@@ -138,5 +139,6 @@ CLAIMS: dict[str, Claim] = {
     **COMPARISONS,
     **WINDOWS,
     **GATHERING,
+    **AVERAGING,
     **SEC,
 }

@@ -3,6 +3,9 @@
 of cycles after reset, from any contents of the memories.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from amaranth import Array, Cat, Const, Module, Signal, Value
 from amaranth.lib.data import View
 from amaranth.lib.wiring import Out
@@ -14,12 +17,14 @@ from focus_rtl.hdl.unit import Unit, place
 from focus_rtl.verif.formal.smt import Claim, port
 from focus_rtl.verif.golden.cases import make_params
 
-__all__ = ["GATHERING"]
+__all__ = ["GATHERING", "PARAMS", "PLACES", "TOKENS", "Free", "FreeGather", "Mapping", "Watch", "bounded", "offered"]
 
 PARAMS = make_params(dtype="int8", rows=1, cols=1, vector=2, matcher_lanes=1, matchers=1, m_tile=8, psum_banks=2,
                      block=(2, 1, 2), grid_max=(4, 1, 2))
 TOKENS, CYCLES = 4, 15
 """Most tokens of the tile that is watched; cycles after the reset."""
+
+PLACES = (TOKENS - 1).bit_length()
 
 
 class Free(Unit):
@@ -84,12 +89,36 @@ class LosesVectors(FreeGather):
         return Const(1, 1)
 
 
+@dataclass(frozen=True)
+class Mapping:
+    """A token's index is transferred `now`; `unique`, groups that have begun before."""
+
+    now: Value
+    token: Value
+    index: Value
+    unique: Value
+
+
+def offered(m: Module, end: object, name: str, payload: bool = True) -> Value:
+    """Drives a stream with anything; returns whether what is offered stands until it is taken."""
+    word = Value.cast(end.payload)
+    valid = place(m, f"{name}_valid", Free(1)).o
+    m.d.comb += end.valid.eq(valid)
+    waiting, before = Signal(name=f"{name}_waiting"), Signal(len(word), name=f"{name}_before")
+    m.d.sync += [waiting.eq(valid & ~end.ready), before.eq(word)]
+    if payload:
+        m.d.comb += word.eq(place(m, f"{name}_payload", Free(len(word))).o)
+    return ~waiting | valid & (word == before)
+
+
 class Watch(Unit):
     """A gather with free inputs and what watches its first tile.
 
     assumed : the inputs keep to the stream rules, and the order is a legal one.  holds : so far nothing is wrong.
     complete : the tile has left, all of it.  merged : and a vector of it had matched.
     """
+
+    params = PARAMS
 
     def __init__(self, gather: type[FreeGather]) -> None:
         self.gather = gather
@@ -98,9 +127,10 @@ class Watch(Unit):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        gather = place(m, "gather", self.gather(PARAMS))
+        gather = place(m, "gather", self.gather(self.params))
         tokens, chosen = self._constants(m, gather)
-        legal = [self._offer(m, gather, name) for name in ("orders", "vectors", "positions")]
+        legal = [offered(m, getattr(gather, name), name, name != "orders")
+                 for name in ("orders", "vectors", "positions")]
         ready = place(m, "ready", Free(3)).o
         for number, name in enumerate(("outputs", "out_maps", "summary")):
             m.d.comb += getattr(gather, name).ready.eq(ready[number])
@@ -119,65 +149,71 @@ class Watch(Unit):
         m.d.comb += order.eq(constant[:len(order)])
         return gather.orders.payload.tokens, constant[len(order):]
 
-    def _offer(self, m: Module, gather: Gather, name: str) -> Value:
-        """Drives a stream; returns whether what is offered stands until it is taken."""
-        end = getattr(gather, name)
-        payload = Value.cast(end.payload)
-        valid = place(m, f"{name}_valid", Free(1)).o
-        m.d.comb += end.valid.eq(valid)
-        waiting, before = Signal(name=f"{name}_waiting"), Signal(len(payload), name=f"{name}_before")
-        m.d.sync += [waiting.eq(valid & ~end.ready), before.eq(payload)]
-        if name != "orders":
-            m.d.comb += payload.eq(place(m, f"{name}_payload", Free(len(payload))).o)
-        return ~waiting | valid & (payload == before)
-
     def _watch(self, m: Module, gather: Gather, tokens: Value, chosen: Value) -> None:
         vectors, maps, outputs, summary = gather.vectors, gather.out_maps, gather.outputs, gather.summary
         taken, mapped, unique, sent, zeros = (Signal(4, name=name) for name in
                                               ("taken", "mapped", "unique", "sent", "zeros"))
         ended, told, wrong = Signal(), Signal(), Signal()
-        told_unique, told_zeros, own = Signal(4), Signal(4), Signal(4)
-        data, began = Signal(len(Value.cast(vectors.payload))), Signal()
-        kept = Array(Signal.like(data, name=f"kept{number}") for number in range(TOKENS))
+        told_unique, told_zeros = Signal(4), Signal(4)
+        fed, kept = (Array(Signal(len(Value.cast(vectors.payload)), name=f"{name}{number}") for number in range(TOKENS))
+                     for name in ("fed", "kept"))
         with m.If(vectors.valid & vectors.ready & (taken != tokens)):
-            m.d.sync += [taken.eq(taken + 1), zeros.eq(zeros + ~Value.cast(vectors.payload).any())]
-            with m.If(taken == chosen):
-                m.d.sync += data.eq(Value.cast(vectors.payload))
+            m.d.sync += [taken.eq(taken + 1), zeros.eq(zeros + ~Value.cast(vectors.payload).any()),
+                         fed[taken[:PLACES]].eq(Value.cast(vectors.payload))]
         index = maps.payload.index
-        with m.If(maps.valid & maps.ready & (mapped != tokens)):
+        mapping = maps.valid & maps.ready & (mapped != tokens)
+        with m.If(mapping):
             m.d.sync += [mapped.eq(mapped + 1), unique.eq(unique + (index == unique))]
             # Nothing comes before it was taken; an index is the next new one or one that a token has begun.
             with m.If((mapped >= taken) | (index > unique) | (maps.payload.last != (mapped == tokens - 1))):
                 m.d.sync += wrong.eq(1)
-            with m.If(mapped == chosen):
-                m.d.sync += [own.eq(index), began.eq(index == unique)]
         with m.If(outputs.valid & outputs.ready & ~ended):
             m.d.sync += [sent.eq(sent + 1), ended.eq(outputs.payload.last)]
             with m.If(sent < TOKENS):
-                m.d.sync += kept[sent[:(TOKENS - 1).bit_length()]].eq(Value.cast(outputs.payload.data))
+                m.d.sync += kept[sent[:PLACES]].eq(Value.cast(outputs.payload.data))
             with m.If(sent >= taken):
                 m.d.sync += wrong.eq(1)
         with m.If(summary.valid & summary.ready & ~told):
             m.d.sync += [told.eq(1), told_unique.eq(summary.payload.unique), told_zeros.eq(summary.payload.zeros)]
         complete = (mapped == tokens) & ended & told
-        vector = kept[own[:(TOKENS - 1).bit_length()]]
-        right = Cat(sent == unique, told_unique == unique, told_zeros == zeros, ~began | (vector == data)).all()
+        leaving = self._leaving(tokens, unique)
+        stands = self._stands(m, gather, chosen, Mapping(mapping, mapped, index, unique), fed, kept)
+        right = Cat(sent == leaving, told_unique == unique, told_zeros == zeros, stands).all()
         m.d.comb += [self.complete.eq(complete), self.merged.eq(complete & (unique < tokens)),
-                     self.holds.eq(~wrong & (~complete | right) & ((mapped != tokens) | (sent <= unique)))]
+                     self.holds.eq(~wrong & (~complete | right) & ((mapped != tokens) | (sent <= leaving)))]
+
+    def _leaving(self, tokens: Value, unique: Value) -> Value:
+        """How many vectors leave."""
+        return unique
+
+    def _stands(self, m: Module, gather: Gather, chosen: Value, one: Mapping, fed: Array, kept: Array) -> Value:
+        """Whether the chosen token, if its group begins with it, left as what stands for the group, bit for bit."""
+        own, began = Signal(4), Signal()
+        with m.If(one.now & (one.token == chosen)):
+            m.d.sync += [own.eq(one.index), began.eq(one.index == one.unique)]
+        return ~began | (kept[own[:PLACES]] == fed[chosen])
 
 
-def _over(name: str) -> list[str]:
-    return [port(name, f"s{cycle}") for cycle in range(1, CYCLES + 1)]
+def bounded(words: str, watch: Callable[[], Unit], mutant: Callable[[], Unit], cycles: int,
+            same: tuple[str, ...] = ()) -> Claim:
+    """Over so many cycles from a reset on: what is watched holds; and there is a tile that is complete, and merged.
 
+    same : constants, by the names of their wires, that are one and the same.
+    """
+    def over(name: str) -> list[str]:
+        return [port(name, f"s{cycle}") for cycle in range(1, cycles + 1)]
+    states = "".join(f"(declare-fun s{cycle} () |unit_s|)\n" for cycle in range(cycles + 1)) + "".join(
+        f"(assert (|unit_t| s{cycle} s{cycle + 1}))"
+        f"(assert (= {port('rst', f's{cycle}')} {'false' if cycle else 'true'}))\n" for cycle in range(cycles))
+    if same:
+        states += f"(assert (= {' '.join(port(name, 's1') for name in same)}))\n"
+    return Claim(words, f"(and {' '.join(over('holds'))})", f"(or {' '.join(over('merged'))})",
+                 states + "".join(f"(assert {assumed})\n" for assumed in over("assumed")), watch, mutant)
 
-_STATES = "".join(f"(declare-fun s{cycle} () |unit_s|)\n" for cycle in range(CYCLES + 1)) + "".join(
-    f"(assert (|unit_t| s{cycle} s{cycle + 1}))(assert (= {port('rst', f's{cycle}')} {'false' if cycle else 'true'}))\n"
-    for cycle in range(CYCLES)) + "".join(f"(assert {assumed})\n" for assumed in _over("assumed"))
 
 GATHERING: dict[str, Claim] = {
-    "gathered": Claim(
+    "gathered": bounded(
         f"gather, any decisions, any stalls, {CYCLES} cycles after reset, a tile of up to {TOKENS} tokens: map[j] <= j "
         "and < p, a representative is its own, p vectors and one summary leave, none lost, doubled or changed",
-        f"(and {' '.join(_over('holds'))})", f"(or {' '.join(_over('merged'))})", _STATES,
-        lambda: Watch(FreeGather), lambda: Watch(LosesVectors)),
+        lambda: Watch(FreeGather), lambda: Watch(LosesVectors), CYCLES),
 }

@@ -56,6 +56,7 @@ class Loop(Unit):
         words = -(-self.tokens // LANES)
         count, sent = ones(self.kept), Signal(range(words + 1))
         encoded, decoded = Signal(), Signal()
+        none = count == 0  # not even a last offset comes
         mask = Cat(self.kept, 0).word_select(sent, LANES)
         if self.mutant == "last token":
             mask = mask & ~((sent == words - 1) & (count == self.tokens))
@@ -63,16 +64,16 @@ class Loop(Unit):
             encoder.orders.valid.eq(~encoded), encoder.orders.payload.tokens.eq(self.tokens),
             encoder.orders.payload.k.eq(count), encoder.masks.valid.eq((sent != words) & ~self.stall[0]),
             encoder.masks.payload.mask.eq(mask), decoder.offsets.valid.eq(encoder.offsets.valid),
-            decoder.offsets.payload.offset.eq(encoder.offsets.payload.offset),
+            decoder.offsets.payload.eq(encoder.offsets.payload),
             encoder.offsets.ready.eq(decoder.offsets.ready), decoder.orders.valid.eq(~decoded),
-            decoder.orders.payload.tokens.eq(count), decoder.orders.payload.frames.eq(frames),
+            decoder.orders.payload.frames.eq(frames),
             decoder.orders.payload.height.eq(2), decoder.orders.payload.width.eq(2),
             decoder.orders.payload.row_stride.eq(2), decoder.orders.payload.frame_stride.eq(4),
             decoder.positions.ready.eq(~self.stall[1]),
         ]
         with m.If(encoder.masks.valid & encoder.masks.ready):
             m.d.sync += sent.eq(sent + 1)
-        m.d.sync += [encoded.eq(encoded | encoder.orders.ready), decoded.eq(decoded | decoder.orders.ready)]
+        m.d.sync += [encoded.eq(encoded | encoder.orders.ready), decoded.eq(decoded | decoder.orders.ready | none)]
         self._collect(m, decoder)
         m.d.comb += self.finished.eq(encoded & decoded & ~decoder.positions.valid)
         return m

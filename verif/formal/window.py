@@ -28,8 +28,10 @@ BLOCKS: tuple[Block, ...] = tuple(itertools.product((1, 2, 3), repeat=3))
 GRID = (64, 14, 13)
 """The largest grid of the proof about places."""
 
-SMALL: dict[Block, tuple[int, int, int]] = {(2, 2, 2): (4, 3, 4), (3, 1, 3): (6, 2, 4), (1, 3, 2): (2, 4, 3)}
-"""Blocks and largest grids of the proof about what is visible."""
+SMALL: dict[Block, tuple[int, int, int]] = {
+    block: (2 * block[0], (2, 3, 4)[block[1] - 1], (3, 4, 4)[block[2] - 1]) for block in BLOCKS if block != (1, 1, 1)}
+"""Largest grid of the proof about what is visible, for every block that has a window: two frames of the block, and a
+row and a column or more beyond it."""
 
 
 def _and(terms: Sequence[str]) -> str:

@@ -3,32 +3,37 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from focus_rtl.gen import console, report
 from focus_rtl.gen.configuration import load, preset_names
-from focus_rtl.gen.demo import plan_of, run_demo, run_layers, source_of
+from focus_rtl.gen.demo import run_demo
 from focus_rtl.gen.emit import verilog_of
 from focus_rtl.gen.errors import CommandError, Exit, InputOutputError, SimulationFailed
-from focus_rtl.gen.machine import WAVE_CYCLES, LayerRun, Simulator, compare, emitted
-from focus_rtl.gen.picture import WIDTH, merged_share, picture_of, write_picture
+from focus_rtl.gen.layers import run_layers
+from focus_rtl.gen.machine import WAVE_CYCLES, Simulator, compare, emitted
+from focus_rtl.gen.picture import WIDTH, Attention, merged_share, picture_of, write_picture
+from focus_rtl.gen.plan import plan_of, source_of
+from focus_rtl.gen.prompt import Box
+from focus_rtl.gen.pruning import MODES, ModeFigures, Pruning, PruningFigures
 from focus_rtl.gen.report import Control, Findings, LayerFigures, Shares, histogram, print_report, stage, to_json
 from focus_rtl.gen.tokens import layer_weights, output_scales
 from focus_rtl.gen.video import photo_clip
 from focus_rtl.golden.core import next_slices, tokens_of
 from focus_rtl.golden.numeric.dtypes import DTYPES, numbers
 from focus_rtl.golden.params import Parameters
-from focus_rtl.hdl import layouts
 from focus_rtl.hdl.stream.skid import Skid
 from focus_rtl.verif.bench.build import Built
 from focus_rtl.verif.bench.player import Played, Segment
-from focus_rtl.verif.bench.program import OUTPUTS, Program, inputs_of, pack, program
-from focus_rtl.verif.bench.scoreboard import Received
+from focus_rtl.verif.bench.program import Program, program
+from focus_rtl.verif.gen.pretend import ideal_hardware, pretend
 from focus_rtl.verif.gen.test_video import write_video
 
 # --- plan ---------------------------------------------------------------------------------------
@@ -81,7 +86,16 @@ def findings(vector: int = 16, noise: int = 3, **last_layer: int) -> Findings:
     return Findings("4 x 4", "ab" * 32, 7, "a clip", (8, 5, 5), 64, vector, 0.9, layers,
                     histogram(np.array([0.95, -0.5, 0.9, 1.0])), control,
                     "tile 1, token 3" if last_layer else None, {"python": "3"}, {"simulate": 1.5}, 400, {"job": 3},
-                    0.25)
+                    0.25, pruning())
+
+
+def pruning(both: int = 300) -> PruningFigures:
+    cycles = {"dense": 1020, "sec": 420, "sic": 510, "both": both}
+    phases = {"importance": 40, "top_k": 20, "offsets": 5}
+    orders = [Pruning(("sec", "both"), 1, 200, 80, 81, phases, 6500), Pruning(("sec",), 2, 80, 60, 60, phases, 650)]
+    modes = {mode.name: ModeFigures(mode.title, [80, 60] if mode.pruned else [200, 200], [cycles[mode.name]] * 2,
+                                    130 if mode.pruned else 0, 2000 / (2 * cycles[mode.name])) for mode in MODES}
+    return PruningFigures(["0,1,1,1,3"], 3, orders, modes)
 
 
 def test_histogram_puts_the_threshold_into_the_lower_bin() -> None:
@@ -94,7 +108,8 @@ def test_figures() -> None:
     found = findings()
     assert found.equal and found.speedup == 2000 / 1020 and found.layers[0].speedup == 1000 / 510
     assert found.shares_in.unique_ratio == 0.5 and found.shares_in.sparsity == 0.5
-    assert all(found.checks().values()) and len(found.checks()) == 5
+    assert all(found.checks().values()) and len(found.checks()) == 6
+    assert found.pruning.faster() and not pruning(450).faster()
     assert not findings(noise=33).checks()["noise_at_most_1_percent_matched"]
     assert "noise_at_most_1_percent_matched" not in findings(vector=4).checks()
 
@@ -114,7 +129,8 @@ def test_json_has_the_documented_keys() -> None:
     assert {"name", "tokens", "k", "n", "cycles_dense", "cycles_dense_ideal", "cycles_focus", "unique_in_ratio",
             "utilisation_dense", "utilisation_focus", "counters", "words_expected"} <= set(document["layers"][0])
     text = (Path(__file__).parents[2] / "docs" / "demo.md").read_text(encoding="utf-8")
-    for key in [*document, *document["layers"][0]]:
+    chosen = document["pruning"]
+    for key in [*document, *document["layers"][0], *chosen, *chosen["orders"][0], *chosen["modes"]["both"]]:
         assert f"`{key}`" in text, f"docs/demo.md does not explain {key}"
 
 
@@ -177,12 +193,18 @@ def test_merged_share() -> None:
 def test_picture(tmp_path: Path, frames: int, height: int, width: int) -> None:
     clip = photo_clip(frames, height, width, seed=1)
     merged = np.linspace(0, 1, frames * height * width)
-    png = picture_of(clip, merged, 16, "A title", "A subtitle")
-    assert png == picture_of(clip, merged, 16, "A title", "A subtitle")
-    assert png != picture_of(clip, merged[::-1].copy(), 16, "A title", "A subtitle")
+    looks = Attention(merged, [np.arange(1, len(merged)), np.arange(2, len(merged))], [Box(0, 0, 0, 1, 1)])
+
+    def picture(shares: NDArray[np.float64], seen: Attention) -> bytes:
+        return picture_of(clip, shares, 16, seen, "A title", "A subtitle")
+
+    png = picture(merged, looks)
+    assert png == picture(merged, looks) != picture(merged[::-1].copy(), looks)
+    for change in ({"importance": merged[::-1].copy()}, {"kept": [looks.kept[0]] * 2}, {"boxes": []}):
+        assert png != picture(merged, replace(looks, **change)), f"{change} is not seen"
     write_picture(tmp_path / "demo.png", png)
     with Image.open(tmp_path / "demo.png") as image:
-        assert image.format == "PNG" and image.width == WIDTH and 400 < image.height < 2400
+        assert image.format == "PNG" and image.width == WIDTH and 400 < image.height < 2800
         pixels = np.asarray(image.convert("RGB"))
     assert len(np.unique(pixels[::9, ::9].reshape(-1, 3), axis=0)) > 100 and (pixels[:20] == 255).all()
 
@@ -201,17 +223,6 @@ EVERY_DTYPE = pytest.mark.parametrize("dtype", DTYPES)
 
 def tiny(dtype: str) -> Parameters:
     return load("tiny", [f'dtype="{dtype}"']).parameters
-
-
-def ideal_hardware(expected: Program, stalled: bool = False) -> Played:
-    """What faultless hardware sends."""
-    layout = layouts.status(expected.params)
-    fields = dict.fromkeys(dict(layout.members), 0) | expected.status | {"cycles": expected.counts.ideal_cycles + 40}
-    words = {stream: list(expected.expected[stream]) for stream in OUTPUTS if stream != "status"}
-    words["status"] = [pack(layout, **fields)]
-    pauses = dict.fromkeys((*inputs_of(expected.params), *OUTPUTS), int(stalled))
-    return Played({stream: Received(list(each), list(range(len(each)))) for stream, each in words.items()},
-                  fields["cycles"] + 3, pauses, None)
 
 
 def tiny_program(params: Parameters = TINY) -> Program:
@@ -287,18 +298,6 @@ def test_a_run_that_stops_has_no_figures() -> None:
     assert "nothing moved" in caught.value.cause and caught.value.code == Exit.MISMATCH
 
 
-def pretend(monkeypatch: pytest.MonkeyPatch, fault: str | None = None) -> None:
-    """Replace Verilator by hardware without a fault, or with one wrong bit in a stream of the second layer."""
-    def run(self: Simulator, name: str, programs: list[tuple[Program, bool]]) -> list[LayerRun]:
-        every = [(each, ideal_hardware(each, stalled)) for each, stalled in programs]
-        if fault and name == "layer 2":
-            every[1][1].received[fault].words[0] ^= 1
-        return [compare(each, played, self.replay) for each, played in every]
-
-    monkeypatch.setattr(Simulator, "prepare", lambda self: None)
-    monkeypatch.setattr(Simulator, "run", run)
-
-
 @pytest.mark.parametrize("preset", ["tiny", "regress", "regress-bf16", "regress-int8"])
 def test_demo_on_faultless_hardware(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preset: str) -> None:
     pretend(monkeypatch)
@@ -333,14 +332,15 @@ def test_int8_outputs_use_their_range_in_both_layers(monkeypatch: pytest.MonkeyP
     params = load("regress-int8").parameters
     plan = plan_of(params)
     grid = (plan.grid.frames, plan.grid.height, plan.grid.width)
-    for layer in run_layers(Simulator(params, 1, "again"), plan, source_of(params, plan, photo_clip(*grid, 1), 1)):
+    tokens = source_of(params, plan, photo_clip(*grid, 1), 1).tokens
+    for layer in run_layers(Simulator(params, 1, "again"), plan, tokens, np.arange(3)):
         dense, focus = (numbers(tokens_of(next_slices(run.result), run.program.job.n), "int8")
                         for run in (layer.dense, layer.focus))
         assert (np.abs(dense).max(axis=0) == 127).all() and dense.shape[1] == layer.dense.program.job.n
         assert 20 < dense.std() < 64 and 20 < focus.std() < 64 and (np.abs(focus) == 127).mean() < 0.05
 
 
-@pytest.mark.parametrize("stream", ["outputs", "out_maps"])
+@pytest.mark.parametrize("stream", ["outputs", "out_maps", "offsets"])
 def test_demo_on_faulty_hardware(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stream: str,
                                  capsys: pytest.CaptureFixture[str]) -> None:
     pretend(monkeypatch, stream)
@@ -384,7 +384,10 @@ def test_demo_of_a_video_on_generated_verilog(dtype: str, tmp_path: Path) -> Non
     document = json.loads((tmp_path / "a.json").read_text())
     assert code == Exit.OK and all(document["checks"].values())
     assert document["words_compared"] == document["words_expected"] > 5000
-    assert document["words_under_stalls"] * 2 == document["words_compared"]
+    assert 0 < document["words_under_stalls"] * 2 < document["words_compared"]
+    assert [order["kept"] for order in document["pruning"]["orders"]] == [21, 16, 16]
+    assert all(min(order["cycles"].values()) > 0 for order in document["pruning"]["orders"])
     for layer in document["layers"]:
         assert layer["counters"]["focus"]["array_busy"] == layer["cycles_focus_ideal"] < layer["cycles_focus"]
         assert layer["counters"]["dense"]["array_busy"] == layer["cycles_dense_ideal"]
+        assert layer["counters"]["both"]["array_busy"] < layer["counters"]["sec"]["array_busy"]

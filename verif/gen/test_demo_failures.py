@@ -20,6 +20,7 @@ from focus_rtl.verif.bench.build import BuildError
 from focus_rtl.verif.bench.runner import SimulationError
 from focus_rtl.verif.bench.scoreboard import Mismatch
 from focus_rtl.verif.bench.streams import ProtocolError, Starved
+from focus_rtl.verif.gen.pretend import pretend
 from focus_rtl.verif.gen.support import command, environment
 
 TINY = load("tiny").parameters
@@ -48,7 +49,7 @@ def only_message(capsys: pytest.CaptureFixture[str]) -> str:
 @pytest.mark.parametrize("error", [
     SimulationError("the simulator died"), Mismatch("tile 1, token 3"), ProtocolError("valid dropped"),
     Starved("nothing moved")])
-@pytest.mark.parametrize("where", ["prepare", "run"])
+@pytest.mark.parametrize("where", ["prepare", "prune", "run"])
 def test_an_error_of_the_bench_is_a_mismatch(error: Exception, where: str, tmp_path: Path,
                                              monkeypatch: pytest.MonkeyPatch,
                                              capsys: pytest.CaptureFixture[str]) -> None:
@@ -56,10 +57,37 @@ def test_an_error_of_the_bench_is_a_mismatch(error: Exception, where: str, tmp_p
         raise error
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Simulator, "prepare", lambda self: None)
+    pretend(monkeypatch)
     monkeypatch.setattr(Simulator, where, broken)
     assert demo() == Exit.MISMATCH and str(error) in only_message(capsys)
     assert list(tmp_path.iterdir()) == []
+
+
+# --- prompts that cannot be used ----------------------------------------------------------------
+
+@pytest.mark.parametrize(("prompt", "words"), [
+    ("", "is not five whole numbers"), ("0,0,0,1", "is not five whole numbers"), ("0,0,0,1,x", "is not five whole"),
+    ("-1,0,0,1,1", "is not five whole numbers"), ("0,0,0,1,1,1", "is not five"), ("0,0,0,1.5,1", "is not five"),
+    ("0,0,0,\u0661,1", "is not five"), ("6,0,0,1,1", "there is no frame 6, this video is 6 frames of 3 rows and 3"),
+    ("0,0,0,3,1", "there is no row 3"), ("0,0,0,1,3", "there is no column 3"), ("0,2,0,1,1", "the box is empty"),
+    ("0,0,2,1,1", "the box is empty")])
+def test_a_prompt_that_is_wrong_is_refused_at_once(prompt: str, words: str, tmp_path: Path,
+                                                   monkeypatch: pytest.MonkeyPatch,
+                                                   capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    for first in ("photo_clip", "source_of"):
+        monkeypatch.setattr(f"focus_rtl.gen.demo.{first}", unreachable)
+    assert demo("--prompt", "0,0,0,1,1", "--prompt", prompt) == Exit.USAGE
+    said = only_message(capsys)
+    assert words in said and "write f,r0,c0,r1,c1" in said and "rows 0 .. 2" in said
+
+
+def test_a_prompt_with_more_patches_than_there_is_room_for() -> None:
+    small = load("tiny", ["tokens_max=56"]).parameters
+    with pytest.raises(CommandError) as caught:
+        run_demo(small, prompt=["0,0,0,0,2"], picture_file=None)
+    assert caught.value.code == Exit.USAGE
+    assert "3 patches" in caught.value.cause and "2 text tokens" in caught.value.cause
 
 
 # --- builds -------------------------------------------------------------------------------------

@@ -235,9 +235,15 @@ def test_paper_is_small_enough() -> None:
 def test_limits_of_the_published_design() -> None:
     params = load("paper").parameters
     weights, scatter, gather = explain.limits(params)
-    assert "fewer than 63 vectors" in weights
+    assert "fewer than 63 vectors" in weights and "row passes" not in weights
     assert "50 %" in scatter and "2 times" in scatter
     assert "K >= 256" in gather and "K >= 512" in gather
+
+
+def test_short_slices_wait_for_weights_and_for_their_own_psums() -> None:
+    weights, *_ = explain.limits(load("paper", ["rows=8", "pe_depth=3"]).parameters)
+    assert weights == ("weights: a slice of fewer than 22 vectors waits for the next weight tile, one of fewer than 24 "
+                       "for its own psums between its 4 row passes")
 
 
 @pytest.mark.parametrize(("changes", "cycles"), [((), 8), (("matchers=2",), 4), (("matchers=4",), 2),
@@ -245,6 +251,19 @@ def test_limits_of_the_published_design() -> None:
 def test_matcher_pace(changes: tuple[str, ...], cycles: int) -> None:
     params: Parameters = load("paper", changes).parameters
     assert f"a vector every {cycles} cycle" in dict(explain.lanes(params))["matcher"]
+
+
+@pytest.mark.parametrize(("changes", "unique_k", "row"), [
+    ((), 256, "of one group every 4 cycles; 32 lanes: a mean every 1 cycles, or 14 where"),
+    (("matchers=7",), 160, "of one group every 4 cycles; 32 lanes: a mean every 1 cycles, or 14 where"),
+    (("matchers=7", "pe_depth=4"), 192, "of one group every 6 cycles;"),
+    (("matchers=7", "matcher_lanes=2"), 512, "2 lanes: a mean every 16 cycles, or 16 where"),
+    (("block=[1,1,1]",), 32, "32 sums: a vector a cycle; 32 lanes: a mean every 1 cycles"),
+])
+def test_pace_of_means(changes: tuple[str, ...], unique_k: int, row: str) -> None:
+    params: Parameters = load("paper", ("representative=mean", *changes)).parameters
+    assert row in dict(explain.lanes(params))["averager"]
+    assert f"K >= {unique_k} when" in explain.limits(params)[2]
 
 
 def test_estimate_grows_with_the_core() -> None:

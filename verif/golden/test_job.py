@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from focus_rtl.golden.job import Grid, Job, Tile, field_limit, tiles_of
+from focus_rtl.golden.sec.offsets import Strides
+from focus_rtl.golden.sec.places import Offsets
 from focus_rtl.verif.golden.cases import make_params
 from focus_rtl.verif.oracles import brute
 
@@ -172,6 +174,20 @@ def test_positions_outside_the_grid_must_still_fit_their_field() -> None:
 def test_tile_refuses(positions: Any, kind: type[Exception], message: str) -> None:
     with pytest.raises(kind, match=message):
         Tile(positions)
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"height": 4}, "offsets of a grid of 3 x 4: the job's is 4 x 4"), ({"bits": 5}, "bits of the offsets = 5"),
+    ({"tile": True}, "give other positions than tile 1 has"), ({"frames": 17}, "frames of the offsets = 17"),
+    ({"row": 65, "frame": 200}, "row stride of the offsets = 65"), ({"frame": 65}, "frame stride of the offsets = 65")])
+def test_job_refuses_offsets(change: dict[str, int], message: str) -> None:
+    told = Strides(change.get("frames", 2), 3, 4, change.get("row", 4), change.get("frame", 12))
+    offsets = Offsets(np.ones(24, np.uint16), change.get("bits", 4), told, (False, False))
+    tiles = [Tile(places) for places in offsets.places([16, 8])]
+    if "tile" in change:
+        tiles[1] = Tile(tiles[1].positions[::-1])
+    with pytest.raises(ValueError, match=message):
+        Job(4, 4, tiles, change.get("height", 3), 4, 0.5, offsets=offsets).check(make_params())
 
 
 def test_grid_refuses() -> None:

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from focus_rtl.golden.job import Grid, tiles_of
+from focus_rtl.golden.job import Grid, offsets_of, tiles_of
 from focus_rtl.golden.sec.importance import clean, importance
 from focus_rtl.golden.sec.offsets import Strides, decode, encode, reach
+from focus_rtl.golden.sec.places import Offsets
 from focus_rtl.golden.sec.sec import prune
 from focus_rtl.golden.sec.topk import budget, keep
 from focus_rtl.verif.sec.cases import KINDS, rows_of, softmax_rows
@@ -113,6 +114,56 @@ def test_separators_lie_outside_the_grid() -> None:
     assert places[20:].tolist() == [[0, 0, 0, 0]] * 2, "behind the last frame"
 
 
+def walked(symbols: list[int], bits: int, sides: tuple[int, int, int], row: int, frame: int) -> list[tuple[int, ...]]:
+    """Positions by walking from token to token, one step at a time."""
+    frames, height, width = sides
+    order = [(1, f, min(at // row, height), min(at % row, width) if at < height * row else 0)
+             for f in range(frames) for at in range(frame)]
+    found, token = [], -1
+    for symbol in symbols:
+        token += symbol or 2 ** bits - 1
+        if symbol:
+            found.append(order[token] if token < len(order) else (0, 0, 0, 0))
+    return found
+
+
+def test_places_of_any_offsets(seed: int) -> None:
+    """Tiles take what there is, in turn; text takes nothing; what is missing is nowhere."""
+    rng = np.random.default_rng(seed)
+    wrong = 0
+    for _ in range(60):
+        sides = tuple(int(size) for size in rng.integers(1, 5, 3))
+        row = sides[2] + int(rng.integers(2))
+        frame = sides[1] * row + int(rng.integers(3))
+        symbols = rng.integers(0, 4, int(rng.integers(1, 30))).astype(np.uint16)
+        sizes = [int(size) for size in rng.integers(1, 9, 4)]
+        text = tuple(bool(each) for each in rng.integers(2, size=4))
+        offsets = Offsets(symbols, 2, Strides(*sides, row, frame), text)
+        left = walked(symbols.tolist(), 2, (sides[0], sides[1], sides[2]), row, frame)
+        beyond, image = (0, 0, 0, 0) in left, sum(size for size, each in zip(sizes, text, strict=True) if not each)
+        assert offsets.wrong(sizes) == (not all(text) and (len(left) != image or beyond))
+        wrong += offsets.wrong(sizes)
+        for tile, size, each in zip(offsets.places(sizes), sizes, text, strict=True):
+            want = [(0, 0, 0, 0) if each or not left else left.pop(0) for _ in range(size)]
+            assert [tuple(place) for place in tile.tolist()] == want
+        assert offsets.taken == (0 if all(text) else len(symbols))
+    assert wrong
+
+
+def test_offsets_of_tiles_are_their_positions(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    grid = Grid(3, 2, 4, 5, 11)
+    kept = rng.random(grid.tokens) < 0.5
+    kept[0] = True
+    tiles = tiles_of(grid, 8, kept, text_tokens=9)
+    offsets = offsets_of(grid, tiles, 3, kept)
+    sizes = [tile.tokens for tile in tiles]
+    assert all(np.array_equal(tile.positions, place)
+               for tile, place in zip(tiles, offsets.places(sizes), strict=True))
+    assert not offsets.wrong(sizes) and offsets.text[-2:] == (True, True) and not any(offsets.text[:-2])
+    assert offsets.wrong([*sizes[:-3], sizes[-3] + 1, *sizes[-2:]])
+
+
 def test_layers_prune_what_is_left_relative_to_the_original_number(seed: int) -> None:
     """Published ratios; tokens are followed by their indices, without any offsets."""
     rng = np.random.default_rng(seed)
@@ -157,5 +208,12 @@ def test_wrong_arguments_are_refused() -> None:
                             ((0, 1, 1, 1, 1), "every side")):
         with pytest.raises(ValueError, match=message):
             Strides(*values)
+    video, one = Strides(1, 2, 2, 2, 4), np.ones(1, np.uint16)
+    for arguments, message in (((one[:0], 2, video, (False,)), "at least one"),
+                               ((one * 4, 2, video, (False,)), "fit 2"), ((one, 2, video, ()), "one per tile")):
+        with pytest.raises(ValueError, match=message):
+            Offsets(*arguments)
+    with pytest.raises(ValueError, match="of 1 tiles: there are 2"):
+        Offsets(one, 2, video, (False,)).places([1, 1])
     with pytest.raises(ValueError, match="say that 2 are present"):
         prune(np.zeros((1, 3), np.uint16), 1, 4, np.array((1, 1), np.uint16))

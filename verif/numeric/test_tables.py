@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from focus_rtl.verif import tables
+from focus_rtl.verif import pages, tables
 from focus_rtl.verif.formal.claims import CLAIMS
 from focus_rtl.verif.numeric import area
 from focus_rtl.verif.records import put, read, stamp
@@ -82,7 +82,7 @@ def test_a_table_that_the_page_lacks_is_noticed(page: Path) -> None:
 
 def test_every_figure_of_the_page_is_rendered() -> None:
     text = tables.PAGE.read_text(encoding="utf-8")
-    outside = tables.MARK.sub("", text)
+    outside = pages.MARK.sub("", text)
     assert not re.search(r"\d (LUT|MHz|M cycles|triples)\b", outside), "a measurement that nobody rendered"
     assert tables.differences() == []
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scores dense in the cases that go wrong, and the beats that carry them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from focus_rtl.golden.sec.importance import Scores
+from focus_rtl.golden.sec.sec import sweeps
 
-__all__ = ["EVENTS", "KINDS", "Rows", "beats", "joined", "kept_words", "rows_of", "softmax_rows", "sweeps"]
+__all__ = ["EVENTS", "KINDS", "Rows", "beats", "joined", "kept_words", "rows_of", "softmax_rows"]
 
 Generator = np.random.Generator
 
@@ -45,7 +46,7 @@ def softmax_rows(rng: Generator, rows: int, tokens: int, depth: int = 16) -> Sco
 def rows_of(rng: Generator, kind: str, rows: int, tokens: int) -> Rows:
     """Rows of that kind."""
     size = (rows, tokens)
-    made = {
+    makers: dict[str, Callable[[], NDArray[Any]]] = {
         "softmax": lambda: softmax_rows(rng, rows, tokens),
         "many ties": lambda: rng.choice(np.array((0x3000, 0x3001, 0x3400, 0), np.uint16), size),
         "all equal": lambda: np.full(size, rng.integers(1, 0x7C01), np.uint16),
@@ -55,18 +56,13 @@ def rows_of(rng: Generator, kind: str, rows: int, tokens: int) -> Rows:
         "edges": lambda: rng.choice(EDGES, size),
         "any bits": lambda: rng.integers(0, 1 << 16, size).astype(np.uint16),
         "ascending": lambda: np.tile(np.arange(1, tokens + 1, dtype=np.uint16), (rows, 1)),
-    }[kind]()
-    return Rows(np.asarray(made, dtype=np.uint16), kind)
+    }
+    return Rows(np.asarray(makers[kind](), dtype=np.uint16), kind)
 
 
 def joined(words: NDArray[Any], bits: int) -> int:
     """Words of `bits` bits as one integer, the first low."""
     return sum(int(word) << bits * place for place, word in enumerate(words))
-
-
-def sweeps(rows: int, lanes: int, spatial: bool) -> int:
-    """How often all tokens are gone through."""
-    return -(-rows // lanes) if spatial else rows
 
 
 def beats(rng: Generator, rows: Scores, lanes: int, spatial: bool) -> Iterator[int]:

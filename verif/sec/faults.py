@@ -10,13 +10,15 @@ TESTS: dict[str, str] = {
     "top-k": "verif/sec/test_topk.py::test_topk[two groups]",
     "top-k, narrow": "verif/sec/test_topk.py::test_topk[narrow]",
     "offsets": "verif/sec/test_offsets.py::test_offsets[three bits]",
+    "positions": "verif/sec/test_positions.py::test_positions[narrow]",
+    "late offsets": "verif/core/test_decoded.py::test_offsets_that_come_late",
     "sec": "verif/sec/test_sec.py::test_sec[radix, narrow]",
 }
 """Tests that these faults are run against, by short name."""
 
 
 def _in(file: str, test: str, faults: dict[str, tuple[str, str]]) -> tuple[Fault, ...]:
-    """Faults of one file, each a text and what it becomes, found by one test."""
+    """Faults of one file (`..` for one outside hdl/sec), each a text and what it becomes, found by one test."""
     return tuple(Fault(name, (Edit(f"sec/{file}.py", old, new),), (test,)) for name, (old, new) in faults.items())
 
 
@@ -69,6 +71,27 @@ FAULTS: tuple[Fault, ...] = (
                                            "column.eq(0), frame_left.eq(frame_left - row_left)]"),
         "nothing behind the last frame": ("beyond, behind_rows = frame == order.frames,",
                                           "beyond, behind_rows = frame != frame,"),
+    }),
+    *_in("positions", "positions", {
+        "the last pass looks behind the positions it takes": ("Mux(last_vector, 0, token)  #", "token  #"),
+        "positions gone after the first pass": ("release.eq(step & kept & last_vector)", "release.eq(step & kept)"),
+        "text takes offsets": ("image, kept, stored = tile.decoded & ~tile.text,",
+                               "image, kept, stored = tile.decoded,"),
+        "positions left over go to the next job": ("held.eq(Mux(closing, 0, held + write - release))",
+                                                   "held.eq(held + write - release)"),
+        "offsets are not taken to their end": ("with m.If(closing & over):", "with m.If(closing):"),
+        "a position is lost where the ring is full": ("decoder.positions.ready.eq((held != p.m_tile) | closing)",
+                                                      "decoder.positions.ready.eq(1)"),
+        "the last position is not waited for": ("over = ended & ~decoder.positions.valid", "over = ended"),
+        "missing offsets are not told": ("return step & image & ~kept,", "return step & image & 0,"),
+        "offsets left over are not told": ("missing | left_over | decoder.beyond", "missing | decoder.beyond"),
+        "positions taken in a decoded job": ("self.direct.ready.eq(free & ~tile.decoded)",
+                                             "self.direct.ready.eq(free)"),
+        "a position changes under stall": ("(~here | self.positions.ready))", "1)"),
+    }),
+    *_in("../control", "late offsets", {
+        "status does not wait for the end of the offsets": ("drained & ~self.offsets_left", "drained"),
+        "wrong offsets are not told": ('("OFFSET", self.bad_offset)', '("OFFSET", self.bad_offset & 0)'),
     }),
     *_in("importance", "sec", {
         "scores of the next order taken": ("all_taken.eq(sweep == ends.sweep)", "all_taken.eq(sweep > ends.sweep)"),

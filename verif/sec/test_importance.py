@@ -9,12 +9,13 @@ import pytest
 from numpy.typing import NDArray
 
 from focus_rtl.golden.sec.importance import importance
+from focus_rtl.golden.sec.sec import sweeps
 from focus_rtl.hdl.sec import layouts
 from focus_rtl.hdl.sec.importance import Importance
 from focus_rtl.verif.bench.runner import simulate
 from focus_rtl.verif.bench.session import bench_test, config, seed
 from focus_rtl.verif.bench.streams import ALWAYS, Bench, Stall
-from focus_rtl.verif.sec.cases import KINDS, beats, rows_of, sweeps
+from focus_rtl.verif.sec.cases import KINDS, beats, rows_of
 
 SIZES = {"narrow": (21, 2), "wide": (75, 8)}
 STALLS = {"never": ALWAYS, "often": Stall(0.5), "bursts": Stall(0.1, burst=15)}

@@ -29,7 +29,8 @@ INPUTS = ("orders", "masks", "previous", "decodes", "symbols")
 OUTPUTS = ("offsets", "positions")
 EVENTS = {"empty", "full", "one token", "most tokens", "escape", "two escapes in a row", "longest without escape",
           "shortest with escape", "pruned", "escape among the previous", "separators", "no separators", "row skipped",
-          "frame skipped", "separator in a row", "separator behind a frame", "beyond the last frame", "one by one grid"}
+          "frame skipped", "separator in a row", "separator behind a frame", "beyond the last frame", "one by one grid",
+          "an escape at the end"}
 
 
 def const(layout: Any, **fields: int) -> int:
@@ -70,17 +71,18 @@ class Work:
             self.words["previous"] += before
             self.events["escape among the previous"] += before.count(ESCAPE)
 
-    def add_positions(self, kept: NDArray[np.bool_], strides: Strides) -> None:
-        """An order for the decoder."""
+    def add_positions(self, kept: NDArray[np.bool_], strides: Strides, more: int = 0) -> None:
+        """An order for the decoder; behind the last token's offset `more` escapes, or one if there is no token."""
         tokens_max, _, bits, grid_max = self.unit
         symbols = encode(kept, bits)
+        symbols = np.append(symbols, np.full(more if kept.any() else 1, ESCAPE, np.uint16))
         tokens = decode(symbols, bits)
         assert tokens.tolist() == np.flatnonzero(kept).tolist(), "golden decode is no inverse of encode"
         places = strides.positions(tokens)
         self.words["decodes"].append(const(
-            layouts.decode_order(tokens_max, grid_max), tokens=len(tokens), frames=strides.frames,
-            height=strides.height, width=strides.width, row_stride=strides.row, frame_stride=strides.frame))
-        self.words["symbols"] += symbols.tolist()
+            layouts.decode_order(tokens_max, grid_max), frames=strides.frames, height=strides.height,
+            width=strides.width, row_stride=strides.row, frame_stride=strides.frame))
+        self.words["symbols"] += [*symbols[:-1].tolist(), int(symbols[-1]) | 1 << bits]
         self.words["positions"] += [const(grid_position(grid_max), image=image, frame=frame, row=row, column=column)
                                     for image, frame, row, column in places.tolist()]
         self.steps += steps_of(symbols, bits, strides)
@@ -92,6 +94,7 @@ class Work:
             "separator in a row": int((places[:, 3] == strides.width).sum()),
             "separator behind a frame": int((places[:, 2] == strides.height).sum()),
             "beyond the last frame": int((places[:, 0] == 0).sum()),
+            "an escape at the end": bool(symbols[-1] == ESCAPE),
             "one by one grid": strides.height == strides.width == 1})
 
 
@@ -155,6 +158,8 @@ def named(unit: tuple[int, int, int, tuple[int, int, int]]) -> Work:
     sparse = none.copy()
     sparse[[0, 8, 26]] = True  # row 0, row 2, two frames on
     work.add_positions(sparse, Strides(4, 3, 3, 3, 9))
+    work.add_positions(none, Strides(frames, 2, 2, 4, 9))
+    work.add_positions(far, Strides(frames, 2, 2, 4, 9), more=2)
     return work
 
 
@@ -166,7 +171,7 @@ def random_work(rng: np.random.Generator, unit: tuple[int, int, int, tuple[int, 
         kept = random_mask(rng, tokens, unit[2])
         present = kept | random_mask(rng, tokens, unit[2]) if rng.random() < 0.6 else None
         work.add_mask(present, kept)
-        work.add_positions(random_mask(rng, tokens, unit[2]), random_strides(rng, unit))
+        work.add_positions(random_mask(rng, tokens, unit[2]), random_strides(rng, unit), more=int(rng.integers(3)) // 2)
     return work
 
 

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from focus_rtl.golden.sec.offsets import ESCAPE
-from focus_rtl.golden.sec.sec import Pruned, prune
+from focus_rtl.golden.sec.sec import Pruned, prune, sweeps
 from focus_rtl.golden.sec.topk import budget
 from focus_rtl.hdl.sec import layouts
 from focus_rtl.hdl.sec.sec import Sec
 from focus_rtl.verif.bench.runner import simulate
 from focus_rtl.verif.bench.session import bench_test, config, seed
 from focus_rtl.verif.bench.streams import ALWAYS, Bench, Stall
-from focus_rtl.verif.sec.cases import EVENTS, KINDS, beats, rows_of, sweeps
+from focus_rtl.verif.sec.cases import EVENTS, KINDS, beats, rows_of
 
 UNITS = {"radix, narrow": (21, 2, "radix", 2), "radix, wide": (150, 8, "radix", 4), "bubble": (75, 8, "bubble", 3)}
 """tokens_max, lanes, top_k, offset_bits."""
@@ -97,7 +97,7 @@ async def compare(bench: Bench, work: Work, stalls: dict[str, Stall]) -> int:
     found = [layout.from_bits(word) for word in bench.sinks["status"].words]
     assert [status["error"] | status["symbols"] << 1 for status in found] == work.words["status"]
     begun = bench.sources["orders"].cycles
-    assert [status["cycles"] for status in found] == [end - begin - 1 for begin, end
+    assert [sum(status[phase] for phase in layouts.PHASES) for status in found] == [end - begin - 1 for begin, end
                                                       in zip(begun, told, strict=True)]
     return len(work.words["offsets"]) + len(found)
 

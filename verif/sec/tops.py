@@ -68,7 +68,7 @@ class OffsetPair(Unit):
             "previous": In(stream.Signature(layouts.offsets(offset_bits))),
             "offsets": Out(stream.Signature(layouts.offset_beat(offset_bits))),
             "decodes": In(stream.Signature(layouts.decode_order(tokens_max, grid_max))),
-            "symbols": In(stream.Signature(layouts.offsets(offset_bits))),
+            "symbols": In(stream.Signature(layouts.offset_beat(offset_bits))),
             "positions": Out(stream.Signature(grid_position(grid_max))), "beyond": Out(1),
         }, tokens_max=tokens_max, lanes=lanes, offset_bits=offset_bits, grid_max=grid_max)
 

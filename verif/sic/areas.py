@@ -20,7 +20,6 @@ from focus_rtl.gen.fpga import nextpnr_ecp5, run_tool, yosys
 from focus_rtl.gen.memories import block_modules, memory_rows, total_bits
 from focus_rtl.golden.params import Parameters
 from focus_rtl.hdl.core import Core
-from focus_rtl.hdl.sec.sec import Sec
 from focus_rtl.hdl.sic.gather import Gather
 from focus_rtl.hdl.sic.layouter import Layouter
 from focus_rtl.hdl.sic.matcher import Matcher
@@ -29,12 +28,12 @@ from focus_rtl.hdl.sic.scatter import Scatter
 from focus_rtl.hdl.sic.scatter_lane import ScatterLane
 from focus_rtl.hdl.unit import Unit
 
-__all__ = ["BITS_PER_PE", "ROUTED", "UNITS", "Area", "Share", "area_of", "semantic", "share_of", "transistors"]
+__all__ = ["BITS_PER_PE", "ROUTED", "UNITS", "Area", "Share", "area_of", "share_of", "transistors"]
 
 UNITS: dict[str, type[Unit]] = {"layouter": Layouter, "matcher": Matcher, "gather": Gather, "scatter": Scatter}
 """Units of the concentrator by name; each takes the `Parameters`."""
 
-FOCUS = ("gather", "map_buffer", "scatter")
+FOCUS = ("gather", "map_buffer", "scatter", "sec", "positions")
 DENSE = ("array", "input_buffer", "weight_fifo", "output_buffer", "output_stage")
 """Blocks of the core that concentration adds, and those it adds them to; control and its orders are in neither."""
 
@@ -68,7 +67,8 @@ class Area:
 class Share:
     """What concentration adds to a core, in transistors of logic.
 
-    focus : gather, map buffer, scatter but for its first lane, semantic concentrator, by block.  dense : first lane,
+    focus : gather, map buffer, scatter but for its first lane, and as `sec` the semantic concentrator and what decodes
+    its offsets, by block.  dense : first lane,
     array, buffers.  pe : one PE.  dense_bits : of the buffers and accumulators.  psum_bits : of the psum store, which a
     machine without scatter may do without.  focus_bits : of gather, map buffer and semantic concentrator.
     """
@@ -135,13 +135,8 @@ def _bits(design: EmittedDesign) -> int:
     return total_bits(memory_rows(design))
 
 
-def semantic(memories: str) -> Sec:
-    """The semantic concentrator that belongs to a core; it stands beside it."""
-    return Sec(memories=memories)
-
-
 def share_of(params: Parameters) -> Share:
-    """Synthesise the whole core and the semantic concentrator, and set what they add against the dense machine."""
+    """Synthesise the whole core, and set what concentration adds against the dense machine."""
     params = replace(params, memories="macros")
     design = verilog_of(Core(params))
     modules, area, bits = block_modules(design), transistors(design), Counter[str]()
@@ -150,13 +145,12 @@ def share_of(params: Parameters) -> Share:
     lane = area[ScatterLane(params).module_name]
     focus = {name: area[modules[name]] for name in FOCUS}
     focus["scatter"] -= lane
-    beside = verilog_of(semantic("macros"))
-    focus["sec"] = transistors(beside)[beside.top]
+    focus["sec"] += focus.pop("positions")
     dense = {name: area[modules[name]] for name in DENSE if name in modules}
     psums = _bits(verilog_of(PsumStore(params)))
     pe = area[_only(area, "pe_d")]
     return Share(focus, {**dense, "lane": lane}, pe, bits["scatter"] - psums + sum(bits[name] for name in DENSE), psums,
-                 sum(bits[name] for name in FOCUS) - bits["scatter"] + _bits(beside))
+                 sum(bits[name] for name in FOCUS) - bits["scatter"])
 
 
 def _only(area: dict[str, int], start: str) -> str:

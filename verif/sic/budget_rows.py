@@ -2,7 +2,6 @@
 """What is measured of the concentrator: every row by name, its configuration, its design and how it is measured."""
 
 import functools
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,7 +13,7 @@ from focus_rtl.hdl.core import Core
 from focus_rtl.hdl.sic.gather import Gather
 from focus_rtl.hdl.unit import Unit
 from focus_rtl.verif.records import design_of
-from focus_rtl.verif.sic.areas import UNITS, area_of, semantic, share_of
+from focus_rtl.verif.sic.areas import UNITS, area_of, share_of
 from focus_rtl.verif.sic.film import film
 from focus_rtl.verif.sic.gather_rate import DATA, gather_rate, tile_data
 from focus_rtl.verif.sic.hidden import hidden, worst_case
@@ -33,7 +32,7 @@ class Row:
 
     table : which.  key : what distinguishes the line.  settings : of the preset, as `--set` takes them.
     unit : makes what is emitted.  stimulus : what is played into it; a record with another one does not stand.
-    measure : gives the figures.  beside : another unit that is measured.
+    measure : gives the figures.
     """
 
     table: str
@@ -43,7 +42,6 @@ class Row:
     unit: Callable[[Parameters], Unit]
     stimulus: str
     measure: Callable[[Parameters], Figures]
-    beside: Callable[[], Unit] | None = None
 
     @property
     def name(self) -> str:
@@ -56,11 +54,8 @@ class Row:
         return load(self.preset, list(self.settings)).parameters
 
     def design(self) -> str:
-        """SHA-256 of the Verilog; of two units that of both hashes."""
-        main = design_of(self.unit(self.params))
-        if self.beside is None:
-            return main
-        return hashlib.sha256(f"{main} {design_of(self.beside())}".encode()).hexdigest()
+        """SHA-256 of the Verilog."""
+        return design_of(self.unit(self.params))
 
     @property
     def words(self) -> str:
@@ -175,8 +170,7 @@ def _share(params: Parameters) -> Figures:
 def _share_rows() -> Iterator[Row]:
     for matchers, lanes in ((1, 8), (1, 32), (2, 8), (4, 8), (7, 8)):
         yield Row("share", {"matchers": matchers, "lanes": lanes}, "paper",
-                  (f"matchers={matchers}", f"matcher_lanes={lanes}"), Core, "", _share,
-                  functools.partial(semantic, "macros"))
+                  (f"matchers={matchers}", f"matcher_lanes={lanes}"), Core, "", _share)
 
 
 ROWS: dict[str, Row] = {row.name: row for rows in (_gather_rows, _scatter_rows, _hidden_rows, _share_rows, _area_rows)

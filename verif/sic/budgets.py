@@ -11,17 +11,18 @@ its design emits the same Verilog and its stimulus is the same.
 """
 
 import argparse
-import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from focus_rtl.gen.fpga import nextpnr_ecp5, yosys
 from focus_rtl.verif.bench.build import BuildError
 from focus_rtl.verif.bench.runner import SimulationError
 from focus_rtl.verif.bench.toolchain import ToolMissing, toolchain
+from focus_rtl.verif.pages import fill, grid, shown
 from focus_rtl.verif.records import ROOT, Record, put, read, stamp
 from focus_rtl.verif.sic.budget_rows import ROWS, Row
 from focus_rtl.verif.tables import Table
@@ -30,7 +31,6 @@ __all__ = ["PAGE", "RECORDS", "TABLES", "differences", "main", "measure", "pendi
 
 RECORDS = ROOT / "docs" / "budgets.json"
 PAGE = ROOT / "docs" / "budgets.md"
-MARK = re.compile(r"<!--table:([\w-]+)-->\n(.*?)<!--/table-->", re.DOTALL)
 
 Cells = tuple[str, ...]
 
@@ -157,24 +157,18 @@ def render(name: str, path: Path = RECORDS) -> str:
     """The lines of a table."""
     records = read(path)
     if name == "budgets":
-        lines = ["| budget | row | measured | |", "|---|---|---:|---|",
-                 *("| " + " | ".join(budget.cells(records)) + " |" for budget in BUDGETS)]
+        lines = grid(("budget", "row", "-:measured", ""), [budget.cells(records) for budget in BUDGETS])
     else:
         lines = list(TABLES[name].lines(records))
     return "\n".join(lines) + "\n"
 
 
-def _filled(text: str) -> str:
-    return MARK.sub(lambda match: f"<!--table:{match.group(1)}-->\n{render(match.group(1))}<!--/table-->", text)
-
-
 def differences(text: str) -> list[str]:
     """Complaints about the page: tables that it lacks or has too many of, and those that differ from the records."""
-    shown = {match.group(1): match.group(2) for match in MARK.finditer(text)}
-    wanted = {*TABLES, "budgets"}
-    return [f"{name}: missing, or no table of this page" for name in sorted(wanted ^ shown.keys())] + [
+    tables, wanted = shown(text), {*TABLES, "budgets"}
+    return [f"{name}: missing, or no table of this page" for name in sorted(wanted ^ tables.keys())] + [
         f"{name}: differs from its records; cure: python -m focus_rtl.verif.sic.budgets --render"
-        for name in sorted(wanted & shown.keys()) if shown[name] != render(name)]
+        for name in sorted(wanted & tables.keys()) if tables[name] != render(name)]
 
 
 # --- the command ---
@@ -210,7 +204,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--render", action="store_true", help="write the tables of docs/budgets.md")
     given = parser.parse_args(arguments)
     if given.render:
-        PAGE.write_text(_filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+        fill(PAGE, {name: partial(render, name) for name in (*TABLES, "budgets")})
         return 0
     chosen = _chosen(given.rows)
     unknown = [word for word in given.rows if word not in TABLES and word not in ROWS]

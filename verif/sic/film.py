@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from focus_rtl.gen.demo import plan_of, source_of
+from focus_rtl.gen.plan import plan_of, source_of
 from focus_rtl.gen.tokens import layer_weights, output_scales
 from focus_rtl.gen.video import photo_clip
 from focus_rtl.golden.core import next_slices, run_layer

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from cocotb.triggers import Timer
 
+from focus_rtl.gen.explain import mean_paces
 from focus_rtl.golden.numeric.dtypes import Bits, quantise
 from focus_rtl.golden.numeric.elements import ELEMENTS, mean, reciprocal
 from focus_rtl.golden.params import Parameters
@@ -31,6 +32,8 @@ BUILDS: dict[str, dict[str, Any]] = {
              "scale_multiplier": "serial"},
 }
 LARGEST = 4096
+SWITCH = 3
+"""Most cycles by which a tile takes longer because the next half must be complete before its groups are read."""
 QUIET = ("reciprocal_valid", "reciprocal_take",
          *(f"{name}_{port}" for name in BUILDS for port in ("i_valid", "o_ready")))
 STALLS: dict[str, tuple[Stall, Stall]] = {
@@ -219,7 +222,27 @@ async def keeps_its_pace(dut: Any) -> dict[str, Any]:
             assert set(whole.tolist()) <= {pause}, f"{name}: cycles between two groups: {whole}, expected {pause}"
             compared += len(want)
         bench.hooks.remove(count)
+        compared += await _sustained(bench, name, p)
     return {"compared": compared}
+
+
+async def _sustained(bench: Bench, name: str, p: Parameters) -> int:
+    """Tiles back to back take the cycles per vector that users are told; nothing but switching halves is on top."""
+    compared, ones = 0, quantise(np.ones((p.m_tile, p.vector)), p.dtype)
+    thirds = p.m_tile // 3
+    kinds = {"one group": [0] * p.m_tile, "alone": list(range(p.m_tile)),
+             "threes": [n % thirds for n in range(3 * thirds)]}
+    for kind, pace in mean_paces(p).items():
+        tile = Group(ones[:len(kinds[kind])], kinds[kind])
+        want = _play(bench, name, p, [tile] * 6, (ALWAYS, ALWAYS))
+        await bench.run()
+        assert bench.sinks[f"{name}_o"].words == want
+        ends = np.array(bench.sinks[f"{name}_o"].cycles)[len(want) // 6 - 1::len(want) // 6]
+        periods = set(np.diff(ends[2:]).tolist())
+        tokens = len(tile.index)
+        assert tokens * (pace - 1) < max(periods) <= tokens * pace + SWITCH, f"{name}, {kind}: {periods} for {tokens}"
+        compared += len(want)
+    return compared
 
 
 @bench_test

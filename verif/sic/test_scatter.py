@@ -81,9 +81,12 @@ class Work:
     out_orders: list[int] = field(default_factory=list)
     vectors: list[int] = field(default_factory=list)
 
-    def add(self, choice: np.random.Generator, tokens: int, dense: bool, bad_index: bool = False) -> None:
-        """A tile of random slices and output vectors; with `bad_index` some indices lie beyond the slice."""
-        p, self.preload = self.p, bool(choice.random() < 0.4)
+    def add(self, choice: np.random.Generator, tokens: int, dense: bool, bad_index: bool = False,
+            preload: bool = False) -> None:
+        """A tile of random slices and output vectors; with `bad_index` some indices lie beyond the slice.  With
+        `preload` accumulators are preloaded, and else by chance.
+        """
+        p, self.preload = self.p, preload or bool(choice.random() < 0.3)
         slices, vectors = int(choice.integers(1, 4)), int(choice.integers(1, 3))
         last_cols = int(choice.integers(1, p.col_passes + 1))
         lanes = (last_cols - 1) * p.cols + int(choice.integers(1, p.cols + 1))
@@ -197,7 +200,7 @@ async def equals_the_model(dut: Any) -> dict[str, Any]:
         work = Work(p, work.before + len(work.orders))
         for number in range(config()["tiles"]):
             tokens = [1, p.m_tile, 3][number] if number < 3 else int(choice.integers(1, p.m_tile + 1))
-            work.add(choice, tokens, dense=number % 4 == 1)
+            work.add(choice, tokens, dense=number % 4 == 1, preload=number % 4 == 2)
         offer(bench, work, stalls)
         await bench.run()
         assert bench.sinks["vectors"].words == work.vectors

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A configuration that does not fit a target -> the nearest one that does, step by step.
+
+Each step is the first of a list that takes less of what there is too little of; the list begins with what costs no
+throughput.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from focus_rtl.gen.flow.estimate import Estimate
+from focus_rtl.golden.params import Parameters, matcher_choices, problems
+
+__all__ = ["Proposal", "nearest_that_fits", "smaller"]
+
+Values = dict[str, Any]
+Move = Callable[[Values], Values]
+
+
+def _to(field: str, value: Any) -> Move:
+    return lambda values: {field: value}
+
+
+def _half(field: str, least: int = 1) -> Move:
+    return lambda values: {field: max(values[field] // 2, least)}
+
+
+def _fewer_matchers(values: Values) -> Values:
+    return {"matchers": max([choice for choice in matcher_choices(values["block"]) if choice < values["matchers"]]
+                            or [1])}
+
+
+def _smaller_block(values: Values) -> Values:
+    """The frames first, then the rows: the columns are the nearest neighbours."""
+    frames, rows, columns = values["block"]
+    block = (frames - 1, rows, columns) if frames > 1 else (1, rows - 1, columns) if rows > 1 else (1, 1, columns)
+    return {"block": block, "matchers": min(values["matchers"], *(matcher_choices(block)[-1:]))}
+
+
+def _half_vector(values: Values) -> Values:
+    """With it whatever has to divide it."""
+    vector = max(values["vector"] // 2, 2)
+    return {"vector": vector, "rows": min(values["rows"], vector), "cols": min(values["cols"], vector),
+            "matcher_lanes": min(values["matcher_lanes"], vector)}
+
+
+_BOTH: tuple[Move, ...] = (_fewer_matchers, _half("matcher_lanes"), _half("cols"), _half("rows"))
+
+MOVES: dict[str, tuple[Move, ...]] = {
+    "dsp": (_to("scale_multiplier", "serial"), _to("compare_multiplier", "serial"), *_BOTH[:2],
+            _to("dot_multiplier", "lut"), _to("pe_multiplier", "lut"), *_BOTH[2:]),
+    "ram": (_half("psum_banks"), _half("scatter_lanes"), _half("m_tile", 8), _to("representative", "first"),
+            _half("sec_lanes", 2), _half("cols"), _half_vector, _smaller_block),
+    "lut": (_half("scatter_lookahead", 2), _to("representative", "first"), _half("sec_lanes", 2), *_BOTH[:2],
+            _half("scatter_lanes"), _half("psum_banks"), *_BOTH[2:], _half_vector, _smaller_block, _half("m_tile", 8)),
+}
+"""Column -> what takes less of it, in the order of what is missed least."""
+MOVES["ff"] = MOVES["lut"]
+
+
+def smaller(values: Values, column: str) -> Iterator[Values]:
+    """Legal configurations one step away that take less of `column`, best first."""
+    for move in MOVES[column]:
+        changed = values | move(values)
+        if changed != values and not problems(changed)[0]:
+            yield changed
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A configuration and its estimate.  fits : whether the target holds it; if not, nothing smaller is known.
+
+    changes : keys that differ from what was asked for.
+    """
+
+    parameters: Parameters
+    found: Estimate
+    fits: bool
+    changes: dict[str, Any]
+
+
+def nearest_that_fits(params: Parameters, weigh: Callable[[Parameters], Estimate],
+                      excess: Callable[[Estimate], dict[str, float]],
+                      progress: Callable[[str], None] = lambda _step: None) -> Proposal:
+    """Step down from `params` until nothing is in excess, or there is no further step.
+
+    weigh : what a configuration takes.  excess : column -> times too much.
+    """
+    first = {name: getattr(params, name) for name in Parameters.KINDS}
+    values = dict(first)
+    while True:
+        progress("estimating " + (", ".join(f"{key}={_toml(values[key])}" for key in _changed(first, values))
+                                  or "what was asked for"))
+        now = Parameters(**values)
+        found = weigh(now)
+        over = excess(found)
+        column = max(over, key=lambda each: over[each], default=None)
+        ahead = next(smaller(values, column), None) if column else None
+        if ahead is None:
+            changes = {key: values[key] for key in _changed(first, values)}
+            return Proposal(now, found, not over, changes)
+        values = ahead
+
+
+def _changed(first: Values, values: Values) -> list[str]:
+    return [key for key in first if first[key] != values[key]]
+
+
+def _toml(value: Any) -> str:
+    return str(list(value)) if isinstance(value, tuple) else str(value)

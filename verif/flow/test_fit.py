@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a core takes before it is synthesised: exact where it is counted, near where it is weighed; the way down."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from amaranth import Module
+from amaranth.lib.wiring import In, Out
+
+from focus_rtl.gen.configuration import load, preset_names
+from focus_rtl.gen.emit import verilog_of
+from focus_rtl.gen.flow import command
+from focus_rtl.gen.flow.estimate import ERROR, Estimate, estimate_design
+from focus_rtl.gen.flow.features import features_of, tiles_of
+from focus_rtl.gen.flow.fit import MOVES, nearest_that_fits, smaller
+from focus_rtl.gen.flow.harness import harness_of
+from focus_rtl.gen.flow.netlist import netlist_of
+from focus_rtl.gen.flow.targets import COLUMNS, TARGETS
+from focus_rtl.gen.units import choose
+from focus_rtl.golden.params import Parameters
+from focus_rtl.hdl.memory.ram import Ram
+from focus_rtl.hdl.unit import Unit, place
+from focus_rtl.verif.gen.support import focus_rtl
+
+CHIP = TARGETS["ecp5-25k"]
+REGRESS = load("regress-int8").parameters
+
+
+class Sums(Unit):
+    """Two registered sums, a product, a small memory, and a large one.
+
+    Members
+    -------
+    a, b : In(20).  en : In(1).  y : Out(20).  p : Out(40).  small, large : Out(20), what the memories read.
+    """
+
+    def __init__(self) -> None:
+        super().__init__({"a": In(20), "b": In(20), "en": In(1), "y": Out(20), "p": Out(40), "small": Out(20),
+                          "large": Out(20)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        for name, words in (("small", 16), ("large", 64)):
+            ram = place(m, f"{name}_ram", Ram(20, words))
+            m.d.comb += [ram.w_en.eq(self.en), ram.w_addr.eq(self.a), ram.r_addr.eq(self.b), ram.r_en.eq(~self.en),
+                         ram.w_data.eq(self.b), getattr(self, name).eq(ram.r_data)]
+        m.d.sync += [self.y.eq(self.a + self.b), self.p.eq(self.a * self.b)]
+        return m
+
+
+def test_what_is_counted_is_exact(tmp_path: Path) -> None:
+    design = verilog_of(Sums(), "", "core")
+    features, products = features_of(design, tmp_path)
+    assert features["core"]["add"] == 20 and features["core"]["ff"] == 60 and products["core"] == [(20, 20)]
+    assert [tiles_of(*size) for size in ((20, 20, 18), (18, 18, 18), (8, 20, 16), (36, 19, 18), (36, 17, 18))] == [
+        4, 1, 2, 2, 2]
+    assert (tiles_of(4, 4, 18), tiles_of(4, 5, 18), tiles_of(5, 5, 16), tiles_of(1, 30, 18)) == (0, 1, 0, 0)
+    found = estimate_design(design, CHIP).takes
+    assert (found["dsp"], found["ram"], found["ff"]) == (4, 1, 60 + 20), "a distributed memory keeps what it has read"
+    other = estimate_design(design, TARGETS["ice40-hx8k"]).takes
+    assert other["ram"] == 2 * 2, "16 words are many on iCE40"
+    assert other["dsp"] == 0 and other["lut"] > 20 * 20, "without multipliers products are made of logic"
+
+
+def test_the_estimate_is_near_what_synthesis_finds(tmp_path: Path) -> None:
+    """A unit with every kind of logic, of other sizes than the one that the weights were fitted to."""
+    chip = TARGETS["ice40-hx8k"]
+    design = verilog_of(choose("sec", ["tokens_max=256", "lanes=4", "offset_bits=4"]).make(), "", "core")
+    guess = estimate_design(design, chip).takes
+    found = netlist_of(design, harness_of(design), chip, tmp_path).whole
+    assert (guess["dsp"], guess["ram"]) == (found["dsp"], found["ram"]) and found["ram"] > 0
+    assert guess["ff"] == pytest.approx(found["ff"], rel=0.05)
+    assert guess["lut"] - guess["ff"] // 2 == pytest.approx(found["lut"], rel=0.35)  # of a single unit; of a core ERROR
+
+
+def test_what_is_in_excess() -> None:
+    found = Estimate({"lut": 26_000, "ff": 100, "dsp": 28, "ram": 57}, {})
+    assert found.excess(CHIP).keys() == {"ram"}, "the look-up tables may be fewer than estimated"
+    assert found.excess(CHIP, 1 + ERROR).keys() == {"lut", "ram"}
+    one = Estimate({"lut": 1, "ff": 1, "dsp": 1, "ram": 1}, {})
+    assert one.excess(TARGETS["ice40-hx8k"]).keys() == {"dsp"}, "it holds none"
+
+
+def lanes(params: Parameters) -> Estimate:
+    """A price list, so that the way down is known."""
+    return Estimate({"lut": 500 * params.cols * params.rows, "ff": 0, "dsp": params.matcher_lanes,
+                     "ram": params.psum_banks * params.scatter_lanes}, {})
+
+
+def test_the_way_down_ends_at_the_first_that_fits() -> None:
+    told: list[str] = []
+    found = nearest_that_fits(REGRESS, lanes, lambda each: {"dsp": 2.0} if each.takes["dsp"] > 4 else {}, told.append)
+    assert found.fits and found.parameters.matcher_lanes == 4 and found.found.takes["dsp"] == 4
+    assert found.parameters == dataclasses.replace(REGRESS, **found.changes)
+    assert told[0] == "estimating what was asked for" and "matcher_lanes=4" in told[-1]
+    same = nearest_that_fits(REGRESS, lanes, lambda _each: {})
+    assert same.fits and same.changes == {} and same.parameters == REGRESS
+
+
+def test_where_nothing_is_small_enough_it_says_so() -> None:
+    found = nearest_that_fits(REGRESS, lanes, lambda _each: {"lut": 1.5})
+    assert not found.fits and (found.parameters.rows, found.parameters.cols) == (1, 1)
+    assert found.parameters.vector == 2 and found.parameters.block == (1, 1, 2)
+
+
+@pytest.mark.parametrize("column", MOVES)
+def test_every_step_is_legal_and_smaller(column: str) -> None:
+    for name in preset_names():
+        params = load(name).parameters
+        values = {key: getattr(params, key) for key in Parameters.KINDS}
+        steps = list(smaller(values, column))
+        assert steps
+        for step in steps:
+            Parameters(**step)
+            for key in ("rows", "cols", "vector", "m_tile", "matchers", "matcher_lanes", "psum_banks"):
+                assert step[key] <= values[key]
+
+
+BOARDS = ("ecp5-25k", "ecp5-85k", "ecp5-85k-fp16")
+
+
+def test_presets_of_boards_have_every_unit() -> None:
+    for name in BOARDS:
+        p = load(name).parameters
+        assert p.vector >= 8 and p.m_tile >= 32 and p.block == (2, 2, 2)
+        assert all(side >= least for side, least in zip(p.grid_max, (4, 8, 8), strict=True))
+        assert min(p.rows, p.cols) >= 4 and p.sec_tokens_max >= 256
+    assert {name for name in preset_names() if name.startswith(("ecp5", "ice40"))} == set(BOARDS)
+
+
+@pytest.mark.parametrize(("lut", "words"), [(20_000, "tiny fits ecp5-25k"), (24_000, "may just fit ecp5-25k: only")])
+def test_the_command_says_whether_it_fits(lut: int, words: str, monkeypatch: pytest.MonkeyPatch,
+                                          capsys: pytest.CaptureFixture[str]) -> None:
+    found = Estimate({"lut": lut, "ff": 9000, "dsp": 18, "ram": 24}, {"array": 1000, "gather": 3000})
+    monkeypatch.setattr(command, "estimate", lambda *_: found)
+    command.fit("tiny", (), "ecp5-25k", False)
+    said = capsys.readouterr().out
+    assert words in said and "most LUTs: gather 3,000, array 1,000" in said and "64 %" in said
+    command.fit("tiny", (), "ecp5-25k", True)
+    assert json.loads(capsys.readouterr().out)["sure"] == (lut == 20_000)
+
+
+def test_the_command_proposes_what_fits(tmp_path: Path) -> None:
+    done = focus_rtl("fit", "--target", "ecp5-25k", "--set", "scale_multiplier=dsp", "--json", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "error: ecp5-25k does not fit ecp5-25k: 34 DSP of 28" in done.stderr, done.stderr
+    assert "cure: --set scale_multiplier=serial fits:" in done.stderr
+    assert "estimating scale_multiplier=serial ..." in done.stderr
+    found = json.loads(done.stdout)
+    assert not found["fits"] and not found["sure"] and found["takes"].keys() == set(COLUMNS)
+    assert found["proposal"]["changes"] == {"scale_multiplier": "serial"} and found["proposal"]["takes"]["dsp"] == 18
+    assert sum(found["units"].values()) == pytest.approx(found["takes"]["lut"], rel=0.2)
