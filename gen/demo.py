@@ -157,10 +157,9 @@ def _write(found: Findings, clip: Clip, boxes: Sequence[Box], layers: list[Layer
         both = found.pruning.modes["both"]
         title = (f"{both.image_tokens[-1]} of {patches} patches kept, near-parallel vectors merged: "
                  f"{both.cycles:,} cycles instead of {dense:,}, {both.speedup:.2f}x")
-        equal = "equal the golden model bit for bit" if found.equal else "were compared, NOT all of them equal"
-        subtitle = (f"{100 * found.shares_in.matched_ratio:.0f} % of all vectors merged, nothing pruned: "
-                    f"{found.speedup:.2f}x.  {found.layers[0].tokens} tokens through two layers of generated Verilog "
-                    f"({found.configuration}); "
+        equal = "equal, bit for bit" if found.equal else "compared, NOT all equal"
+        subtitle = (f"merging alone ({100 * found.shares_in.matched_ratio:.0f} % of vectors): {found.speedup:.2f}x.  "
+                    f"{found.layers[0].tokens} tokens, two layers of generated Verilog ({found.configuration}); "
                     f"{found.total('words_compared'):,} words {equal}")
         attention = Attention(importance(layers[0].pruned.orders[0].rows).view(np.float16).astype(np.float64),
                               [layer.kept for layer in layers], boxes)
