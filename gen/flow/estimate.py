@@ -3,7 +3,7 @@
 
 RAM blocks follow from the shapes of the memories, multipliers from the widths of the products, flip-flops from the
 registers.  Look-up tables are the bits of `features`, each kind with a weight, fitted to synthesised cores unit by unit
-(`verif/flow/calibrate.py`).
+(docs/synthesis.md).
 """
 
 import tempfile
@@ -26,7 +26,7 @@ WEIGHTS: Mapping[str, Mapping[str, float]] = {
     "ecp5": {"add": 0.86, "compare": 0.30, "select": 0.77, "logic": 1.35, "reduce": 1.82, "shift": 0.0},
     "ice40": {"add": 0.76, "compare": 0.0, "select": 0.70, "logic": 1.24, "reduce": 0.92, "shift": 0.0},
 }
-"""Look-up tables per bit of each kind, by family: as `verif/flow/calibrate.py` prints them."""
+"""Look-up tables per bit of each kind, by family: fitted unit by unit, see docs/synthesis.md."""
 
 ERROR = 0.10
 """How far the look-up tables of a whole core may be off, either way."""
