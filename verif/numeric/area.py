@@ -80,14 +80,15 @@ MEASURED: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("product_greater", (2, 4)),
     ("product_greater multiplier=lut", (2,)),
     ("product_greater multiplier=serial", (2,)),
-    ("integer_greater", (2,)),
-    ("integer_verdict", (3,)),
-    ("integer_verdict multiplier=lut", (3,)),
+    ("integer_greater multiplier=serial", (2,)),
     ("integer_verdict multiplier=serial", (3,)),
     ("integer_square", (2,)),
     ("mean dtype=fp16", (4,)),
 )
-"""What is measured: a unit with its settings, and the depths."""
+"""What is measured: a unit with its settings, and the depths.
+
+Not the integer comparisons by parallel multipliers of 42 by 21 bits: ABC does not finish mapping their gates.
+"""
 
 ROWS: dict[str, Row] = {row.name: row for what, depths in MEASURED for depth in depths
                         for row in (Row(what.split()[0], tuple(what.split()[1:]), depth),)}
