@@ -18,6 +18,7 @@ from focus_rtl.verif.formal.gathering import (
     PARAMS,
     PLACES,
     TOKENS,
+    WATCHED,
     Free,
     FreeGather,
     Mapping,
@@ -159,8 +160,7 @@ class WatchAverager(Unit):
 
     def __init__(self, averager: type[FreeAverager]) -> None:
         self.averager = averager
-        super().__init__({"assumed": Out(1), "holds": Out(1), "complete": Out(1), "merged": Out(1)},
-                         averager=averager.__name__)
+        super().__init__({name: Out(1) for name in WATCHED}, averager=averager.__name__)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

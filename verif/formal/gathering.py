@@ -17,7 +17,8 @@ from focus_rtl.hdl.unit import Unit, place
 from focus_rtl.verif.formal.smt import Claim, port
 from focus_rtl.verif.golden.cases import make_params
 
-__all__ = ["GATHERING", "PARAMS", "PLACES", "TOKENS", "Free", "FreeGather", "Mapping", "Watch", "bounded", "offered"]
+__all__ = ["GATHERING", "PARAMS", "PLACES", "TOKENS", "WATCHED", "Free", "FreeGather", "Mapping", "Watch", "bounded",
+           "offered"]
 
 PARAMS = make_params(dtype="int8", rows=1, cols=1, vector=2, matcher_lanes=1, matchers=1, m_tile=8, psum_banks=2,
                      block=(2, 1, 2), grid_max=(4, 1, 2))
@@ -25,6 +26,9 @@ TOKENS, CYCLES = 4, 15
 """Most tokens of the tile that is watched; cycles after the reset."""
 
 PLACES = (TOKENS - 1).bit_length()
+
+WATCHED = ("assumed", "holds", "complete", "merged")
+"""What a proof about a tile asks a watch; see `Watch`."""
 
 
 class Free(Unit):
@@ -122,8 +126,7 @@ class Watch(Unit):
 
     def __init__(self, gather: type[FreeGather]) -> None:
         self.gather = gather
-        super().__init__({"assumed": Out(1), "holds": Out(1), "complete": Out(1), "merged": Out(1)},
-                         gather=gather.__name__)
+        super().__init__({name: Out(1) for name in WATCHED}, gather=gather.__name__)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
