@@ -230,7 +230,7 @@ def compare_prunings(params: Parameters, orders: Sequence[SecOrder], played: Seq
     for number, run in enumerate(played):
         if run.failure:
             raise SimulationFailed(f"the simulation stopped: {run.failure}", f"to see it again: {replay}")
-        statuses.append([unpack(layouts_sec.status(params.sec_tokens_max), word)
+        statuses.append([unpack(layouts_sec.status(params.sec_tokens_max, params.counter_bits), word)
                          for word in run.received["sec_status"].words])
         found: dict[str, Sequence[Any]] = {"offsets": run.received["offsets"].words, "sec_status": [
             (status["error"], status["symbols"]) for status in statuses[-1]]}

@@ -175,13 +175,22 @@ RULES: tuple[Rule, ...] = (
     _range("pe_depth", 1, 4),
     _multiplier("pe_multiplier", "a PE takes an element every cycle"),
     _multiplier("dot_multiplier", "a dot product takes its lanes' elements every cycle"),
-    _multiplier("compare_multiplier"),
+    _choice("compare_multiplier", ("dsp", "lut", "serial", "shared")),
+    Rule(("compare_multiplier", "dtype"), "'shared' multiplies whole numbers: dtype must be 'int8'",
+         lambda v: v["compare_multiplier"] != "shared" or v["dtype"] == "int8", lambda v: _show("serial")),
+    Rule(("compare_multiplier", "matchers"), "'shared' compares one candidate after another: matchers must be 1",
+         lambda v: v["compare_multiplier"] != "shared" or v["matchers"] == 1, lambda v: _show("serial")),
+    _range("match_depth", 2, 4),
     _multiplier("scale_multiplier"),
+    Rule(("scale_share", "cols"), "must divide cols (so many columns share a requantiser)",
+         lambda v: v["scale_share"] > 0 and v["cols"] % v["scale_share"] == 0,
+         lambda v: _nearest(v["scale_share"], _divisors(max(v["cols"], 1)))),
     _choice("representative", ("first", "mean")),
     _range("sec_tokens_max", 1, 65536),
     _powers("sec_lanes", 2, 64),
     _choice("top_k", ("radix", "bubble")),
     _range("offset_bits", 1, 16),
+    _range("counter_bits", 8, 32),
     _choice("memories", ("inferred", "macros")),
 )
 """Every rule of a configuration, in the order in which problems are reported."""
@@ -247,15 +256,20 @@ class Parameters:
     matcher_lanes : lanes of a dot product per cycle; a dot takes `vector / matcher_lanes` cycles.
     pe_depth : cycles from a PE's psum input to its psum output.
     pe_multiplier, dot_multiplier : how the PEs, and the matcher's dot products, multiply: `dsp` slices or `lut`s.
-    compare_multiplier : how the matcher squares, scales and compares: `dsp`, `lut`, or `serial`, some bits a cycle.
+    compare_multiplier : how the matcher squares, scales and compares: `dsp`, `lut`, or `serial`, some bits a cycle; or
+        `shared`, one bit a cycle by one adder for everything, which takes the window's vectors one after another.
+    match_depth : registers of a square, a scaling and a comparison of the matcher; more than 2 also cut the way from
+        the window to the vector that comes next.
     scale_multiplier : how int8 sums are multiplied by their scales: `dsp`, `lut` or `serial`; other dtypes have none.
         Also how sums become means, where `serial` counts as `lut`.
+    scale_share : columns that share a requantiser, one after another (int8).
     representative : what a group is replaced by: its `first` vector, or the `mean` of all.
     sec_tokens_max : largest number of image tokens that the semantic concentrator keeps a score of; also the largest
         stride of a video whose positions come as offsets.
     sec_lanes : a, scores that it takes per cycle.
     top_k : how it finds the k largest scores: `radix` (bit by bit) or `bubble` (the published sorter); the same result.
     offset_bits : width of an offset between retained tokens; longer gaps are escaped.
+    counter_bits : width of each counter of a status; counts are modulo 2**counter_bits.
     memories : `inferred` RAM, or `macros` (black boxes, listed in the manifest).
 
     Raises
@@ -282,12 +296,15 @@ class Parameters:
     pe_multiplier: str
     dot_multiplier: str
     compare_multiplier: str
+    match_depth: int
     scale_multiplier: str
+    scale_share: int
     representative: str
     sec_tokens_max: int
     sec_lanes: int
     top_k: str
     offset_bits: int
+    counter_bits: int
     memories: str
 
     KINDS: ClassVar[dict[str, type]] = {}

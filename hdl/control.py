@@ -31,7 +31,8 @@ class Control(Unit):
     Members
     -------
     job : In(stream of `layouts.job`).  tiles : In(stream of `layouts.tile`).
-    orders : Out(stream of `layouts.orders`).
+    orders : Out(stream of `layouts.orders`).  layer : Out(`layouts.job`), the job that they are of, from its first
+        order until its status is taken.
     ended : In(3), pulses: the last beat of an output tile's vectors, of its map, its summary was taken.
     bad_slice, bad_index, bad_scale, bad_offset : In(1), pulses.
     offsets_left : In(1).  The job's offsets have not all been taken: it has not ended.
@@ -43,7 +44,7 @@ class Control(Unit):
         self.p = p
         super().__init__({
             "job": In(stream.Signature(layouts.job(p))), "tiles": In(stream.Signature(layouts.tile(p))),
-            "orders": Out(stream.Signature(layouts.orders(p))),
+            "orders": Out(stream.Signature(layouts.orders(p))), "layer": Out(layouts.job(p)),
             "ended": In(3), "bad_slice": In(1), "bad_index": In(1), "bad_scale": In(1), "bad_offset": In(1),
             "offsets_left": In(1),
             "events": In(data.StructLayout({name: 3 for name in COUNTERS if name != "cycles"})),
@@ -52,10 +53,11 @@ class Control(Unit):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        job, running = Signal(layouts.job(self.p)), Signal()
+        job, running = self.layer, Signal()
         started, accepted = Signal(), Signal()
+        counting = self._count(m, started, running)
         drained, room = self._outstanding(m, accepted, job)
-        self._errors(m, started, running)  # ahead of the states, whose JOB and TILE win in the same cycle
+        self._errors(m, started, counting)  # ahead of the states, whose JOB and TILE win in the same cycle
         left = Signal.like(job.tiles)
         bad_tile = (self.tiles.payload.tokens == 0) | (self.tiles.payload.tokens > self.p.m_tile)
         with m.FSM():
@@ -88,17 +90,18 @@ class Control(Unit):
                 with m.If(drained & ~self.offsets_left):
                     m.next = "REPORT"
             with m.State("REPORT"):
-                m.d.comb += self.status.valid.eq(1)
-                with m.If(self.status.ready):
+                m.d.comb += self.status.valid.eq(~counting)
+                with m.If(self.status.valid & self.status.ready):
                     m.next = "IDLE"
             with m.State("LAST REPORT"):
-                m.d.comb += self.status.valid.eq(1)
-                with m.If(self.status.ready):
+                m.d.comb += self.status.valid.eq(~counting)
+                with m.If(self.status.valid & self.status.ready):
                     m.next = "STOPPED"
             with m.State("STOPPED"):
                 pass
-        self._order(m, job, left)
-        self._count(m, started, running)
+        tile = self.tiles.payload
+        m.d.comb += [self.orders.payload[name].eq(value)
+                     for name, value in (("tokens", tile.tokens), ("text", tile.text), ("last", left == 1))]
         return m
 
     def _beyond_limits(self, job: data.View) -> Value:
@@ -129,30 +132,28 @@ class Control(Unit):
             low.append(~due[-4:].all())
         return Cat(idle).all(), Cat(low).all()
 
-    def _order(self, m: Module, job: data.View, left: Value) -> None:
-        tile = self.tiles.payload
-        apart = {"tokens": tile.tokens, "text": tile.text, "last": left == 1}
-        for order in (self.orders.payload.tile, self.orders.payload.place):
-            m.d.comb += [order[name].eq(apart[name] if name in apart else job[name])
-                         for name in order.shape().members]
-
-    def _errors(self, m: Module, started: Signal, running: Signal) -> None:
-        error = self.status.payload.error
+    def _errors(self, m: Module, started: Signal, counting: Signal) -> None:
+        """Kept a cycle late, as counts are."""
+        error, seen_s1 = self.status.payload.error, Signal(4)
+        m.d.sync += seen_s1.eq(Cat(self.bad_offset, self.bad_scale, self.bad_index, self.bad_slice))
         with m.If(started):
             m.d.sync += error.eq(ERRORS["OK"])
-        with m.Elif(running):
-            for name, seen in (("OFFSET", self.bad_offset), ("SCALE", self.bad_scale), ("INDEX", self.bad_index),
-                               ("SLICE", self.bad_slice)):
+        with m.Elif(counting):
+            for name, seen in zip(("OFFSET", "SCALE", "INDEX", "SLICE"), seen_s1, strict=True):
                 with m.If(seen & ((error == ERRORS["OK"]) | (error > ERRORS[name]))):
                     m.d.sync += error.eq(ERRORS[name])
 
-    def _count(self, m: Module, started: Signal, running: Signal) -> None:
+    def _count(self, m: Module, started: Signal, running: Signal) -> Signal:
+        """Counts a cycle late, for events come from all over the core; returns whether a count is still to come."""
+        counting, events = Signal(), Signal.like(self.events)
+        m.d.sync += [counting.eq(running), events.eq(self.events)]
         for name in COUNTERS:
             counter = self.status.payload[name]
             with m.If(started):
                 m.d.sync += counter.eq(0)
-            with m.Elif(running):
-                m.d.sync += counter.eq(counter + (1 if name == "cycles" else self.events[name]))
+            with m.Elif(counting):
+                m.d.sync += counter.eq(counter + (1 if name == "cycles" else events[name]))
+        return counting
 
 
 class OutputTiles(Unit):
@@ -167,7 +168,7 @@ class OutputTiles(Unit):
     Members
     -------
     tiles : In(stream of `layouts.tile_order`).
-    outputs : Out(stream of `layouts.output_order`).  gathers : Out(stream of `layouts.gather_order`).
+    outputs : Out(stream of `layouts.output_order`).  gathers : Out(stream of `count_bits`), its tokens.
     """
 
     def __init__(self, p: Parameters) -> None:
@@ -175,7 +176,7 @@ class OutputTiles(Unit):
         super().__init__({
             "tiles": In(stream.Signature(layouts.tile_order(p))),
             "outputs": Out(stream.Signature(layouts.output_order(p))),
-            "gathers": Out(stream.Signature(layouts.gather_order(p))),
+            "gathers": Out(stream.Signature(p.count_bits)),
         }, p=p)
 
     def elaborate(self, platform: object) -> Module:
@@ -183,18 +184,17 @@ class OutputTiles(Unit):
         p = self.p
         tile = self.tiles.payload
         outputs = place(m, "to_buffer", Skid(layouts.output_order(p)))
-        gathers = place(m, "to_gather", Skid(layouts.gather_order(p)))
+        gathers = place(m, "to_gather", Skid(p.count_bits))
         vector = Signal.like(tile.vectors)
         last = vector == tile.vectors - 1
         both = Signal()
         m.d.comb += [
             both.eq(self.tiles.valid & outputs.i.ready & gathers.i.ready),
             outputs.i.valid.eq(both), gathers.i.valid.eq(both), self.tiles.ready.eq(both & last),
-            outputs.i.payload.tokens.eq(tile.tokens),
+            outputs.i.payload.tokens.eq(tile.tokens), gathers.i.payload.eq(tile.tokens),
             outputs.i.payload.cols.eq(Mux(last, tile.last_cols, p.col_passes)),
             outputs.i.payload.lanes.eq(Mux(last, tile.last_lanes, p.vector)),
         ]
-        m.d.comb += [gathers.i.payload[name].eq(tile[name]) for name in layouts.gather_order(p).members]
         with m.If(both):
             m.d.sync += vector.eq(Mux(last, 0, vector + 1))
         for skid, out in ((outputs, self.outputs), (gathers, self.gathers)):

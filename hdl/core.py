@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Core: the whole streaming accelerator, composed.  Model: golden/core.py; contracts: docs/architecture.md."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from amaranth import Module, Value
 from amaranth.lib import stream
+from amaranth.lib.data import View
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from focus_rtl.golden.params import Parameters
@@ -47,7 +49,7 @@ def core_members(p: Parameters) -> dict[str, Any]:
         "scores": In(stream.Signature(sec_layouts.scores(p.sec_lanes))),
         "previous": In(stream.Signature(sec_layouts.offsets(p.offset_bits))),
         "offsets": Out(stream.Signature(sec_layouts.offset_beat(p.offset_bits))),
-        "sec_status": Out(stream.Signature(sec_layouts.status(p.sec_tokens_max))),
+        "sec_status": Out(stream.Signature(sec_layouts.status(p.sec_tokens_max, p.counter_bits))),
     }
 
 
@@ -92,9 +94,8 @@ class Core(Unit):
         connect(m, flipped(self.tiles), control.tiles)
         connect(m, control.orders, fork.i)
         for orders, unit in zip(fork.o, (sequencer, maps, output_tiles, positions), strict=True):
-            part = orders.payload.place if unit is positions else orders.payload.tile
-            m.d.comb += [unit.tiles.valid.eq(orders.valid), orders.ready.eq(unit.tiles.ready),
-                         Value.cast(unit.tiles.payload).eq(Value.cast(part))]
+            _tell(m, orders, unit.tiles, control.layer,
+                  {name: orders.payload[name] for name in orders.payload.shape().members})
         connect(m, flipped(self.vectors), buffer.vectors)
         connect(m, buffer.slot, sequencer.slot)
         connect(m, buffer.opened, maps.slices)
@@ -106,11 +107,13 @@ class Core(Unit):
         connect(m, flipped(self.maps), maps.maps)
         connect(m, output.tile, scatter.tile)
         connect(m, flipped(self.preloads), scatter.preloads)
-        connect(m, output_tiles.gathers, gather.orders)
+        _tell(m, output_tiles.gathers, gather.orders, control.layer, {"tokens": output_tiles.gathers.payload})
         bad_scale = self._leave(m, output_tiles, output, gather)
         connect(m, flipped(self.positions), positions.direct)
         connect(m, flipped(self.retained), positions.retained)
-        connect(m, positions.positions, gather.positions)
+        skid = place(m, "positions_skid", Skid(layouts.position(p)))
+        connect(m, positions.positions, skid.i)
+        connect(m, skid.o, gather.positions)
         connect(m, gather.outputs, flipped(self.outputs))
         connect(m, gather.out_maps, flipped(self.out_maps))
         connect(m, gather.summary, flipped(self.summary))
@@ -133,7 +136,7 @@ class Core(Unit):
     def _concentrate_tokens(self, m: Module) -> None:
         """The semantic concentrator, which nothing else waits for: software says which offsets a job takes."""
         p = self.p
-        sec = place(m, "sec", Sec(p.sec_tokens_max, p.sec_lanes, p.top_k, p.offset_bits, p.memories))
+        sec = place(m, "sec", Sec(p.sec_tokens_max, p.sec_lanes, p.top_k, p.offset_bits, p.memories, p.counter_bits))
         connect(m, flipped(self.sec_orders), sec.orders)
         connect(m, flipped(self.scores), sec.scores)
         connect(m, flipped(self.previous), sec.previous)
@@ -180,3 +183,10 @@ class Core(Unit):
             control.ended[2].eq(self.summary.valid & self.summary.ready),
             control.bad_slice.eq(sequencer.bad_slice), control.bad_index.eq(scatter.bad_index),
         ]
+
+
+def _tell(m: Module, orders: Any, unit: Any, layer: View, own: Mapping[str, Value]) -> None:
+    """A block's orders: what is a tile's `own`, and for the rest the job, which stands as long as there are orders."""
+    m.d.comb += [unit.valid.eq(orders.valid), orders.ready.eq(unit.ready),
+                 *(unit.payload[name].eq(own[name] if name in own else layer[name])
+                   for name in unit.payload.shape().members)]

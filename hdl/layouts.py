@@ -45,7 +45,7 @@ COUNTERS: dict[str, str] = {
     "vectors_in": "vectors taken from the port",
     "vectors_out": "vectors emitted at the port",
 }
-"""32-bit counters of `status`, in field order, with what each counts."""
+"""Counters of `status`, `counter_bits` wide each, in field order, with what each counts."""
 
 CYCLES = ("array_busy", "array_idle", "stall_input", "stall_psum", "stall_weights", "stall_chain", "empty_slices")
 """The counters of which exactly one counts in every cycle of a job: together they are `cycles`."""
@@ -98,8 +98,8 @@ def place_order(p: Parameters) -> StructLayout:
 
 
 def orders(p: Parameters) -> StructLayout:
-    """What control says of an m-tile: to most blocks the `tile`, to that of the positions the `place`."""
-    return StructLayout({"tile": tile_order(p), "place": place_order(p)})
+    """What control says of an m-tile; `last`: of its job.  All else that a block's order holds is the job's."""
+    return StructLayout({"tokens": p.count_bits, "text": 1, "last": 1})
 
 
 def output_order(p: Parameters) -> StructLayout:
@@ -115,10 +115,10 @@ def gather_order(p: Parameters) -> StructLayout:
 def scatter_order(p: Parameters) -> StructLayout:
     """A k-slice times a column pass to be scattered.
 
-    `count` psums will come for `tokens` tokens into column group `col`; on the `first` slice accumulators start from
-    +0, or with `preload` from what `preloads` brings, on the `last` the sums leave; `map_done`: no further column pass
-    uses this map; `tile_done`: the output tile is complete behind this order.  Its psums carry the same `tag`.  With
-    `count` = 0 there are neither psums nor a map: the sums leave as they are.
+    `count` psums will come, or `tokens` if those are fewer, for `tokens` tokens into column group `col`; on the `first`
+    slice accumulators start from +0, or with `preload` from what `preloads` brings, on the `last` the sums leave;
+    `map_done`: no further column pass uses this map; `tile_done`: the output tile is complete behind this order.  Its
+    psums carry the same `tag`.  With `count` = 0 there are neither psums nor a map: the sums leave as they are.
     """
     return StructLayout({
         "tokens": p.count_bits, "count": p.count_bits, "tag": TAG_BITS, "col": bits_for(p.col_passes - 1),
@@ -189,7 +189,7 @@ def summary(p: Parameters) -> StructLayout:
 
 def status(p: Parameters) -> StructLayout:
     """How a job ended: a code of `ERRORS`, then the `COUNTERS`."""
-    return StructLayout({"error": 3, **dict.fromkeys(COUNTERS, 32)})
+    return StructLayout({"error": 3, **dict.fromkeys(COUNTERS, p.counter_bits)})
 
 
 def array_beat(p: Parameters) -> StructLayout:

@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import subprocess
 import tempfile
 from importlib import metadata
@@ -19,8 +20,8 @@ from typing import Any
 from focus_rtl.gen.emit import verilog_of
 from focus_rtl.hdl.unit import Unit
 
-__all__ = ["AREAS", "ARITHMETIC", "ARRAY_SPEED", "CONCENTRATOR", "ROOT", "Record", "SEC", "design_of", "put", "read",
-           "sources_of", "stamp"]
+__all__ = ["AREAS", "ARITHMETIC", "ARRAY_SPEED", "CONCENTRATOR", "ROOT", "Record", "SEC", "anonymous", "design_of",
+           "put", "read", "sources_of", "stamp"]
 
 ROOT = Path(__file__).parents[1]
 AREAS = ROOT / "docs" / "areas.json"
@@ -37,8 +38,16 @@ Record = dict[str, Any]
 
 
 def design_of(unit: Unit) -> str:
-    """SHA-256 of a unit's emitted Verilog; a fresh unit."""
-    return hashlib.sha256(verilog_of(unit).text.encode()).hexdigest()
+    """SHA-256 of a unit's emitted Verilog, of any configuration; a fresh unit."""
+    return hashlib.sha256(anonymous(verilog_of(unit).text).encode()).hexdigest()
+
+
+def anonymous(verilog: str) -> str:
+    """Verilog without the parts of module names that come of a configuration's hash.
+
+    A new parameter changes that hash even where it changes nothing else.
+    """
+    return re.sub(r"_[0-9a-f]{8}(?=_|\b)", "_configuration", verilog)
 
 
 def sources_of(*names: str) -> str:

@@ -9,6 +9,7 @@ from focus_rtl.golden.params import Parameters
 from focus_rtl.hdl import layouts
 from focus_rtl.hdl.memory.ram import Ram
 from focus_rtl.hdl.stream.queue import Queue
+from focus_rtl.hdl.stream.skid import Skid
 from focus_rtl.hdl.unit import Unit, place
 
 __all__ = ["SLICES", "InputBuffer", "slot_layout"]
@@ -31,7 +32,7 @@ class InputBuffer(Unit):
     2 SLICES announcements that nobody has taken.
 
     Writing takes V/R cycles per vector; reading one cycle per word, data one cycle after the address.  A slice is on
-    offer a cycle after its last word.
+    offer two cycles after its last word.
 
     Parameters
     ----------
@@ -76,7 +77,9 @@ class InputBuffer(Unit):
             m.d.sync += tail.eq(tail + 1)
         with m.If(self.slot.valid & self.slot.ready):
             m.d.sync += head.eq(head + self.slot.payload.count)
-        connect(m, slots.o, flipped(self.slot))
+        skid = place(m, "slot_skid", Skid(slot_layout(p)))  # whoever takes a slot decides late
+        connect(m, slots.o, skid.i)
+        connect(m, skid.o, flipped(self.slot))
         connect(m, announced.o, flipped(self.opened))
         return m
 
@@ -97,7 +100,9 @@ class InputBuffer(Unit):
             slots.i.valid.eq(whole & (beat.last | void)),
             slots.i.payload.count.eq(count + wanted), slots.i.payload.surplus.eq(surplus | ~room),
         ]
-        m.d.sync += held.eq(held + step - Mux(self.slot.valid & self.slot.ready, self.slot.payload.count, 0))
+        freed, count_freed = Signal(), Signal(p.count_bits, reset_less=True)
+        m.d.sync += [freed.eq(self.slot.valid & self.slot.ready), count_freed.eq(self.slot.payload.count),
+                     held.eq(held + step - Mux(freed, count_freed, 0))]
         with m.If(word):
             m.d.sync += row.eq(Mux(last_row | void, 0, row + 1))
         with m.If(whole):

@@ -60,10 +60,9 @@ class Sequencer(Unit):
         last_vector = vector == tile.vectors - 1
         last_col = over | (col == Mux(last_vector, tile.last_cols, p.col_passes) - 1)
         last_row = empty | (row == Mux(last_slice, tile.last_rows, p.row_passes) - 1)
-        count = Signal(p.count_bits)
         too_many = slot.surplus | (slot.count > tile.tokens)
-        m.d.comb += count.eq(Mux(too_many, tile.tokens, slot.count))
-        last_index = empty | (index == count - 1)
+        # Whichever comes first: no path is as long as to the smaller of the two.
+        last_index = empty | (index + 1 == slot.count) | (index + 1 == tile.tokens)
         opening, resident, issue, streams = Signal(), Signal(), Signal(), Signal()
         free = ~self.vectors.valid | self.vectors.ready
         m.d.comb += [
@@ -81,7 +80,7 @@ class Sequencer(Unit):
         tag, begun = Signal(layouts.TAG_BITS), Signal()
         order = self.orders.payload
         m.d.comb += [
-            order.tokens.eq(tile.tokens), order.count.eq(count), order.tag.eq(tag), order.col.eq(col),
+            order.tokens.eq(tile.tokens), order.count.eq(slot.count), order.tag.eq(tag), order.col.eq(col),
             order.dense.eq(tile.dense), order.preload.eq(tile.preload), order.first.eq(~begun),
             order.last.eq(last_slice), order.map_done.eq(last_col), order.tile_done.eq(last_slice & last_col),
         ]

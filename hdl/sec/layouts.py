@@ -22,7 +22,7 @@ PHASES: dict[str, str] = {
     "top_k": "cycles from then until the last mask is out: the sorter's passes, the last one at the encoder's pace",
     "offsets": "cycles from then until the last offset is taken",
 }
-"""32-bit counters of `status`; together they are the cycles from an order's acceptance to its end."""
+"""Counters of `status`; together they are the cycles from an order's acceptance to its end."""
 
 
 def check_lanes(unit: str, tokens_max: int, lanes: int) -> None:
@@ -96,6 +96,6 @@ def sec_order(tokens_max: int) -> StructLayout:
                          "spatial": 1, "pruned": 1})
 
 
-def status(tokens_max: int) -> StructLayout:
+def status(tokens_max: int, counter_bits: int = 32) -> StructLayout:
     """How an order ended: a code of `ERRORS`, offsets sent (escapes included), and the cycles of each of `PHASES`."""
-    return StructLayout({"error": 1, "symbols": bits_for(2 * tokens_max), **dict.fromkeys(PHASES, 32)})
+    return StructLayout({"error": 1, "symbols": bits_for(2 * tokens_max), **dict.fromkeys(PHASES, counter_bits)})

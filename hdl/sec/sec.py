@@ -39,6 +39,7 @@ class Sec(Unit):
     Parameters
     ----------
     tokens_max, lanes, memories : as `Importance`.  top_k : `radix` or `bubble`.  offset_bits : as `OffsetEncoder`.
+    counter_bits : width of the counters of `status`.
 
     Members
     -------
@@ -49,7 +50,7 @@ class Sec(Unit):
     """
 
     def __init__(self, tokens_max: int = 12800, lanes: int = 32, top_k: str = "radix", offset_bits: int = 8,
-                 memories: str = "inferred") -> None:
+                 memories: str = "inferred", counter_bits: int = 32) -> None:
         if top_k not in SORTERS:
             raise ValueError(f"top_k = {top_k!r} of Sec: must be one of {', '.join(SORTERS)}")
         self.tokens_max, self.lanes, self.offset_bits = tokens_max, lanes, offset_bits
@@ -61,8 +62,9 @@ class Sec(Unit):
             "scores": In(stream.Signature(layouts.scores(lanes))),
             "previous": In(stream.Signature(layouts.offsets(offset_bits))),
             "offsets": Out(stream.Signature(layouts.offset_beat(offset_bits))),
-            "status": Out(stream.Signature(layouts.status(tokens_max))),
-        }, tokens_max=tokens_max, lanes=lanes, top_k=top_k, offset_bits=offset_bits, memories=memories)
+            "status": Out(stream.Signature(layouts.status(tokens_max, counter_bits))),
+        }, tokens_max=tokens_max, lanes=lanes, top_k=top_k, offset_bits=offset_bits, memories=memories,
+           counter_bits=counter_bits)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -15,9 +15,6 @@ from focus_rtl.hdl.unit import Unit, place
 
 __all__ = ["Dot"]
 
-_MULTIPLY_DEPTH = 1
-
-
 class Dot(Unit):
     """Vectors a, b -> sum of a[i] * b[i], binary32 or int32; `lanes` products per cycle, V / lanes beats per vector.
 
@@ -32,7 +29,7 @@ class Dot(Unit):
     ----------
     vector : V, elements of a vector.  lanes : elements of a beat, a power of two that divides V.
     add_depth : registers of each adder, 1 .. 4.  dtype : of the elements.
-    multiplier : dsp or lut, see `product`.
+    multiplier : dsp or lut, see `product`.  multiply_depth : registers of a product.
 
     Members
     -------
@@ -41,14 +38,16 @@ class Dot(Unit):
     o : Out(32).
     """
 
-    def __init__(self, vector: int, lanes: int, add_depth: int, dtype: str = "fp16", multiplier: str = "dsp") -> None:
+    def __init__(self, vector: int, lanes: int, add_depth: int, dtype: str = "fp16", multiplier: str = "dsp",
+                 multiply_depth: int = 1) -> None:
         if lanes < 1 or lanes & (lanes - 1) or vector % lanes:
             raise ValueError(f"a Dot of {lanes} lanes for {vector} elements: must be a power of two that divides them")
         self.vector, self.lanes, self.add_depth = vector, lanes, add_depth
-        self.dtype, self.multiplier = dtype, multiplier
+        self.dtype, self.multiplier, self.multiply_depth = dtype, multiplier, multiply_depth
         operand = In(ArrayLayout(8 if dtype == "int8" else 16, lanes))
         super().__init__({"valid": In(1), "last": In(1), "a": operand, "b": operand, "o": Out(32)},
-                         vector=vector, lanes=lanes, add_depth=add_depth, dtype=dtype, multiplier=multiplier)
+                         vector=vector, lanes=lanes, add_depth=add_depth, dtype=dtype, multiplier=multiplier,
+                         **({"multiply_depth": multiply_depth} if multiply_depth > 1 else {}))
 
     @property
     def beats(self) -> int:
@@ -59,12 +58,12 @@ class Dot(Unit):
     def latency(self) -> int:
         """Cycles from the last beat to the result."""
         levels = (self.lanes - 1).bit_length() + (self.beats - 1).bit_length()
-        return _MULTIPLY_DEPTH + levels * self.add_depth
+        return self.multiply_depth + levels * self.add_depth
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         total = self._tree(m)
-        depth = _MULTIPLY_DEPTH + (self.lanes - 1).bit_length() * self.add_depth
+        depth = self.multiply_depth + (self.lanes - 1).bit_length() * self.add_depth
         valid = late(m, self.valid, depth, "valid", reset=True)
         last = late(m, self.last, depth, "last")
         for level in range((self.beats - 1).bit_length()):
@@ -76,7 +75,7 @@ class Dot(Unit):
         """The sum of a beat's products."""
         row: list[Value] = []
         for lane in range(self.lanes):
-            product = place(m, f"multiply{lane}", Multiply(_MULTIPLY_DEPTH, self.dtype, self.multiplier))
+            product = place(m, f"multiply{lane}", Multiply(self.multiply_depth, self.dtype, self.multiplier))
             m.d.comb += [product.a.eq(self.a[lane]), product.b.eq(self.b[lane])]
             row.append(product.o)
         while len(row) > 1:

@@ -15,15 +15,11 @@ from focus_rtl.hdl.numeric.compare import ProductGreater
 from focus_rtl.hdl.numeric.integer import IntegerGreater, IntegerVerdict, integer_bits
 from focus_rtl.hdl.numeric.integer_square import IntegerSquare
 from focus_rtl.hdl.numeric.multiply32 import Multiply32
-from focus_rtl.hdl.numeric.pipeline import Begin, NumericUnit
+from focus_rtl.hdl.numeric.pipeline import MAX_DEPTH, Begin, NumericUnit
 from focus_rtl.hdl.unit import place
 
-__all__ = ["COMPARE_DEPTH", "Likeness"]
+__all__ = ["Likeness"]
 
-COMPARE_DEPTH = 2
-"""Registers of a comparison, unless asked for fewer."""
-
-_SQUARE_DEPTH, _SCALE_DEPTH = 2, 2
 _ONE, _INFINITY = 0x3F800000, 0x7F800000
 
 
@@ -74,8 +70,8 @@ class Likeness:
         """Cycles of `square`."""
         return self._square_unit().latency
 
-    def compare_latency(self, depth: int = COMPARE_DEPTH) -> int:
-        """Cycles of `greater` at that depth."""
+    def compare_latency(self, depth: int | None = None) -> int:
+        """Cycles of `greater` at that depth; `match_depth`, unless asked for another."""
         return self._greater_unit(depth).latency
 
     @property
@@ -88,11 +84,11 @@ class Likeness:
         return max(depth - 1, 0) if self._serial else depth
 
     def _square_unit(self) -> NumericUnit:
-        depth, kind = self._registers(_SQUARE_DEPTH), self.p.compare_multiplier
+        depth, kind = self._registers(self.p.match_depth), self.p.compare_multiplier
         return IntegerSquare(depth, self.p.vector, kind) if self._integer else Multiply32(depth, kind)
 
-    def _greater_unit(self, depth: int) -> NumericUnit:
-        kind = self.p.compare_multiplier
+    def _greater_unit(self, depth: int | None = None) -> NumericUnit:
+        kind, depth = self.p.compare_multiplier, self.p.match_depth if depth is None else depth
         if self._integer:
             return IntegerGreater(self._registers(depth), self.p.vector, kind)
         return ProductGreater(self._registers(depth), multiplier=kind)
@@ -101,8 +97,8 @@ class Likeness:
         """int8: everything at once.  Else: the threshold times a norm, then the comparison."""
         kind = self.p.compare_multiplier
         if self._integer:
-            return [IntegerVerdict(self._registers(_SCALE_DEPTH + COMPARE_DEPTH), self.p.vector, kind)]
-        return [Multiply32(self._registers(_SCALE_DEPTH), kind), self._greater_unit(COMPARE_DEPTH)]
+            return [IntegerVerdict(self._registers(min(2 * self.p.match_depth, MAX_DEPTH)), self.p.vector, kind)]
+        return [Multiply32(self._registers(self.p.match_depth), kind), self._greater_unit()]
 
     def sound(self, norm: Value) -> Value:
         """0 < n < inf; among binary32 bits NaN lies above infinity, and a norm is never negative."""
@@ -117,7 +113,7 @@ class Likeness:
         return unit.o
 
     def greater(self, m: Module, name: str, q_a: Value, n_b: Value, q_b: Value, n_a: Value, begin: Begin,
-                depth: int = COMPARE_DEPTH) -> Value:
+                depth: int | None = None) -> Value:
         """q_a * n_b > q_b * n_a, exact: whether a is more like the key than b, `compare_latency(depth)` later."""
         unit = _placed(m, name, self._greater_unit(depth), begin)
         m.d.comb += [unit.a.eq(q_a), unit.b.eq(n_b), unit.c.eq(q_b), unit.d.eq(n_a)]

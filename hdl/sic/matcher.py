@@ -17,7 +17,7 @@ from focus_rtl.hdl.layouts import vector_elements
 from focus_rtl.hdl.memory.ram import Ram
 from focus_rtl.hdl.numeric.pipeline import Begin, late
 from focus_rtl.hdl.sic.dot import Dot
-from focus_rtl.hdl.sic.likeness import COMPARE_DEPTH, Likeness
+from focus_rtl.hdl.sic.likeness import Likeness
 from focus_rtl.hdl.sic.window import (
     bank_depth,
     behind,
@@ -92,9 +92,12 @@ class Matcher(Unit):
         self._split = code_bits(self._low)  # low bits of a bank's or slot's code: which unit
         self._tree_latency = (self.units - 1).bit_length() * self._likeness.compare_latency()
         serial = self._likeness.interval > 1  # then a round is as long as the loop needs, and not the other way round
-        self._loop_depth = COMPARE_DEPTH if serial else min(self.beats - 1, COMPARE_DEPTH)
+        own = serial or p.match_depth > 2
+        self._loop_depth = p.match_depth if own else min(self.beats - 1, p.match_depth)
         self._loop = self._likeness.compare_latency(self._loop_depth) + 1 if self.rounds > 1 else 0
         self.pace = max(self.beats, self._likeness.interval, self._loop)
+        # In a vector's first cycle only its own slot has to be known, so what it sees can come from a register.
+        self._cut = int(p.match_depth > 2 and self.pace > 1)
         self._choose = self._tree_latency + self._loop
         super().__init__({
             "valid": In(1), "done": Out(1), "key": In(vector_elements(p)),
@@ -108,18 +111,23 @@ class Matcher(Unit):
     @property
     def latency(self) -> int:
         """Cycles from a vector's last beat to its decision."""
-        return 1 + self._dot().latency + self._likeness.square_latency + self._choose + self._likeness.verdict_latency
+        return self._to_dots + self._likeness.square_latency + self._choose + self._likeness.verdict_latency
 
     def _dot(self) -> Dot:
         p = self.p
-        return Dot(p.vector, p.matcher_lanes, p.pe_depth, p.dtype, p.dot_multiplier)
+        return Dot(p.vector, p.matcher_lanes, p.pe_depth, p.dtype, p.dot_multiplier, p.match_depth - 1)
+
+    @property
+    def _to_dots(self) -> int:
+        """Cycles from a vector's last beat to its dots."""
+        return 1 + self._cut + self._dot().latency
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         # _s0: slots chosen; _s1: operands; _s2: dots; _s3: candidates; _s4: the vector's best; _s5: decision.
         tag_s0, beat, fed, last_beat, first_s0, final_s0 = self._issue(m)
         dots = self._dots(m, tag_s0, beat, fed, last_beat)
-        to_s2 = 1 + self._dot().latency
+        to_s2 = self._to_dots
         valid_s2 = late(m, self.valid & last_beat, to_s2, "valid_s0", reset=True)
         first_s2, final_s2 = late(m, first_s0, to_s2, "first"), late(m, final_s0, to_s2, "final")
         tag_s2 = View(self._tag, late(m, Value.cast(tag_s0), to_s2, "tag_s0"))
@@ -157,12 +165,15 @@ class Matcher(Unit):
         left, waiting, rest = (Signal(self.p.window, name=name) for name in ("left", "waiting", "rest"))
         tag = Signal(self._tag)
         cycle, wait = Signal(range(max(self.pace, 2))), self.pace - self.beats
+        more = rest.any()
+        if self._cut and self.rounds > 1:
+            more = late(m, more, 1, "more")  # known in a round's third cycle at the latest, and a round has four
         first, final, last_beat = Signal(), Signal(), Signal()
         m.d.comb += [
-            waiting.eq(Mux(fresh, Cat(1, self.visible[1:]), left)),
+            waiting.eq(Mux(fresh, Cat(1, late(m, self.visible, self._cut, "visible")[1:]), left)),
             tag.active.eq(self.active), tag.last.eq(self.last), Value.cast(tag.place).eq(Value.cast(self.place)),
             last_beat.eq((cycle == self.pace - 1) | ~self.active),
-            first.eq(fresh), final.eq(~rest.any() | ~self.active), self.done.eq(self.valid & last_beat & final),
+            first.eq(fresh), final.eq(~more | ~self.active), self.done.eq(self.valid & last_beat & final),
         ]
         for number in reversed(range(self.rounds)):  # the lowest round with anything to do is assigned last, and wins
             low, high = number * self.units, (number + 1) * self.units
@@ -185,15 +196,16 @@ class Matcher(Unit):
 
     def _dots(self, m: Module, tag: View, beat: Value, fed: Value, last_beat: Value) -> list[Value]:
         """Operands and dot units; returns the results."""
-        parts = [self._part(vector, beat) for vector in (*self.banks, self.key)]
-        own = self.place.rest
-        *banks, key = parts
-        row = behind(self._high, own[self._split:], tag.round)
+        cut = self._cut
+        *banks, key = (late(m, self._part(vector, beat), cut, f"part{number}")
+                       for number, vector in enumerate((*self.banks, self.key)))
+        own = late(m, self.place.rest, cut, "own")
+        row = late(m, behind(self._high, self.place.rest[self._split:], tag.round), cut, "row")
         chosen = [choose(self._high, banks[unit::self.units], row) for unit in range(self.units)]
         operands = rotate(self._low, chosen, own[:self._split])
-        operands[0] = Mux(tag.round == 0, key, operands[0])
-        valid_s1 = late(m, fed, 1, "issued", reset=True)
-        last_s1, key_s1 = late(m, last_beat, 1, "last_beat"), late(m, key, 1, "key")
+        operands[0] = Mux(late(m, tag.round == 0, cut, "of_key"), key, operands[0])
+        valid_s1 = late(m, fed, 1 + cut, "issued", reset=True)
+        last_s1, key_s1 = late(m, last_beat, 1 + cut, "last_beat"), late(m, key, 1, "key_part" if cut else "key")
         results = []
         for unit, operand in enumerate(operands):
             dot = place(m, f"dot{unit}", self._dot())
@@ -264,7 +276,7 @@ class Matcher(Unit):
         return best
 
     def _pick(self, m: Module, name: str, a: _Candidate | None, b: _Candidate | None, begin: Begin,
-              depth: int = COMPARE_DEPTH) -> _Candidate:
+              depth: int | None = None) -> _Candidate:
         """The better of two, as many cycles later as comparing takes; a tie goes to `a`, whose slot is the lower."""
         assert b is not None
         wait = self._likeness.compare_latency(depth)

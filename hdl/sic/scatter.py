@@ -109,17 +109,21 @@ class Scatter(Unit):
         reserved, arrived = Signal(p.index_bits + 2), Signal(p.index_bits + 2)
         room = Signal(range(2 * p.m_tile + 1), init=2 * p.m_tile)
         taken, freed = Signal(), Signal()
+        count = Signal(p.count_bits)
         through = self._through(m, taken, freed, oldest, lanes)
         m.d.comb += [
-            self.orders.ready.eq(~used.bit_select(order.tag, 1) & (order.count <= room)),
+            count.eq(Mux(order.count > order.tokens, order.tokens, order.count)),
+            # The smaller of the two fits if one of them does: whoever offers an order waits for this.
+            self.orders.ready.eq(~used.bit_select(order.tag, 1) & ((order.count <= room) | (order.tokens <= room))),
             taken.eq(self.orders.valid & self.orders.ready),
             freed.eq(used.bit_select(oldest, 1) & through.bit_select(oldest, 1)),
             reader.orders.valid.eq(unread.bit_select(reading, 1)), reader.base.eq(Array(bases)[reading]),
             Value.cast(reader.orders.payload).eq(Array([Value.cast(one) for one in held])[reading]),
             store.w_en.eq(self.psums.valid), store.w_place.eq(arrived), store.w_data.eq(Value.cast(psum.data)),
         ]
+        back = Mux(freed, Array(one.count for one in held)[oldest], 0)
         m.d.sync += [
-            room.eq(room - Mux(taken, order.count, 0) + Mux(freed, Array(one.count for one in held)[oldest], 0)),
+            room.eq(Mux(taken, room - count + back, room + back)),  # `taken` comes late
             arrived.eq(arrived + self.psums.valid), oldest.eq(oldest + freed),
         ]
         with m.If(freed):
@@ -127,11 +131,12 @@ class Scatter(Unit):
         with m.If(reader.orders.valid & reader.orders.ready):
             m.d.sync += [unread.bit_select(reading, 1).eq(0), reading.eq(reading + 1)]
         with m.If(taken):
-            m.d.sync += [reserved.eq(reserved + order.count), used.bit_select(order.tag, 1).eq(1),
+            m.d.sync += [reserved.eq(reserved + count), used.bit_select(order.tag, 1).eq(1),
                          unread.bit_select(order.tag, 1).eq(1)]
         for tag in range(layouts.ORDERS):
             with m.If(taken & (order.tag == tag)):
-                m.d.sync += [Value.cast(held[tag]).eq(Value.cast(order)), bases[tag].eq(reserved)]
+                m.d.sync += [Value.cast(held[tag]).eq(Value.cast(order)), held[tag].count.eq(count),
+                             bases[tag].eq(reserved)]
         return arrived
 
     def _through(self, m: Module, taken: Signal, freed: Signal, oldest: Signal, lanes: list[ScatterLane]) -> Signal:

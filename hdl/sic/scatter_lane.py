@@ -84,7 +84,7 @@ class ScatterLane(Unit):
         ]
         for slot, here in enumerate(slots):
             behind = slots[slot + 1] if slot + 1 < depth else here
-            with m.If(self.push & (level - self.go == slot)):
+            with m.If(self.push & Mux(self.go, level == slot + 1, level == slot)):  # `go` comes late
                 m.d.sync += Value.cast(here).eq(Value.cast(self.entry))
             with m.Elif(self.go):
                 m.d.sync += Value.cast(here).eq(Value.cast(behind))

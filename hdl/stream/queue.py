@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Queue: a stream buffer in registers, for a few narrow words."""
 
-from amaranth import Module, Signal, Value
+from amaranth import Module, Mux, Signal, Value
 from amaranth.hdl import ShapeLike
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
@@ -46,7 +46,8 @@ class Queue(Unit):
         ]
         m.d.sync += level.eq(level + push - pop)
         for place, (word, behind) in enumerate(zip(words, [*words[1:], payload], strict=True)):
-            with m.If(push & (level - pop == place)):
+            # `pop` comes late: both places where a word may go are known before it.
+            with m.If(push & Mux(pop, level == place + 1, level == place)):
                 m.d.sync += word.eq(payload)
             with m.Elif(pop):
                 m.d.sync += word.eq(behind)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from amaranth import Shape
 from amaranth.lib.data import StructLayout
 
 from focus_rtl.golden.numeric.dtypes import element, numbers
@@ -17,7 +18,7 @@ from focus_rtl.verif.bench.program import OUTPUTS, Program, unpack
 __all__ = ["Mismatch", "Received", "Scoreboard"]
 
 STATUS: dict[str, Callable[[Parameters], StructLayout]] = {
-    "status": layouts.status, "sec_status": lambda params: sec_status(params.sec_tokens_max)}
+    "status": layouts.status, "sec_status": lambda params: sec_status(params.sec_tokens_max, params.counter_bits)}
 """Streams of which some fields only are known beforehand."""
 
 
@@ -103,10 +104,13 @@ class Scoreboard:
     def _difference(program: Program, stream: str, index: int, word: int) -> str | None:
         """What is wrong with a word, or None."""
         if stream in STATUS:
-            fields = unpack(STATUS[stream](program.params), word)
+            layout = STATUS[stream](program.params)
+            fields = unpack(layout, word)
             wrong = [f"{name} is {fields[name]}, expected {value}"
-                     for name, value in program.told(stream, index).items() if fields[name] != value]
-            if stream == "status" and (named := sum(fields[name] for name in layouts.CYCLES)) != fields["cycles"]:
+                     for name, value in program.told(stream, index).items()
+                     if (fields[name] - value) % (1 << Shape.cast(layout.members[name]).width)]
+            named = sum(fields[name] for name in layouts.CYCLES) if stream == "status" else 0
+            if stream == "status" and (named - fields["cycles"]) % (1 << program.params.counter_bits):
                 wrong.append(f"cycles is {fields['cycles']}, and its counters name {named}")
             return "; ".join(wrong) or None
         expected = program.expected[stream]

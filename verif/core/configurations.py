@@ -26,14 +26,14 @@ WORDS: dict[str, tuple[str, ...]] = {
 
 EVERY: dict[str, tuple[int, ...]] = {
     "scatter_lanes": (1, 2, 4), "psum_banks": (1, 2, 4, 8, 16, 32), "scatter_lookahead": (2, 4, 8, 16),
-    "pe_depth": (1, 2, 3, 4), **dict.fromkeys(SIDES, (1, 2, 3))}
+    "pe_depth": (1, 2, 3, 4), "match_depth": (2, 3, 4), **dict.fromkeys(SIDES, (1, 2, 3))}
 """Fields, and sides of the window, of which every legal value has to occur: words, and numbers."""
 
 MATCHERS = ("one", "row", "frame", "all", "none")
 """What the matchers of a window take at a time, whatever its size; `none`: it has no neighbours."""
 
 NUMBERS = ("rows", "cols", "vector", "m_tile", "frames", "height", "width", "k_max", "n_max", "tokens_max",
-           "matcher_lanes", "sec_tokens_max", "sec_lanes", "offset_bits")
+           "matcher_lanes", "sec_tokens_max", "sec_lanes", "offset_bits", "counter_bits")
 """Fields of which at least three values have to occur."""
 
 Pair = tuple[str, int | str, str, int | str]
@@ -122,7 +122,8 @@ def _random(rng: Generator) -> Parameters | None:
         tokens_max=draw((128, 200, 513, 4096)), scatter_lanes=lanes, psum_banks=banks,
         scatter_lookahead=draw(EVERY["scatter_lookahead"]), matchers=matchers, matcher_lanes=matcher_lanes,
         pe_depth=draw(EVERY["pe_depth"]), sec_tokens_max=draw((32, 64, 100)), sec_lanes=draw((2, 4, 8)),
-        offset_bits=draw((1, 2, 4, 8)), memories="inferred")
+        offset_bits=draw((1, 2, 4, 8)), match_depth=draw(EVERY["match_depth"]), scale_share=1,
+        counter_bits=draw((16, 24, 32)), memories="inferred")
 
 
 def value_bins(p: Parameters) -> Iterator[str]:

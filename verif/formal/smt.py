@@ -12,6 +12,7 @@ from focus_rtl.gen.emit import verilog_of
 from focus_rtl.gen.fpga import run_tool, yosys
 from focus_rtl.hdl.numeric.bits import Layout
 from focus_rtl.hdl.unit import Unit, emitting
+from focus_rtl.verif.records import anonymous
 
 __all__ = ["TIMEOUT", "Claim", "Parts", "ask", "port", "smt_of", "widened"]
 
@@ -58,7 +59,8 @@ class Claim:
 
     def design(self) -> str:
         """SHA-256 of the unit's Verilog and of the claim's text."""
-        parts = [verilog_of(self.unit()).text if self.unit else "", self.variables, self.holds, str(self.abstract)]
+        verilog = anonymous(verilog_of(self.unit()).text) if self.unit else ""
+        parts = [verilog, self.variables, self.holds, str(self.abstract)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def _hardware(self) -> str:

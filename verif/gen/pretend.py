@@ -35,7 +35,7 @@ def ideal_hardware(expected: Program, stalled: bool = False) -> Played:
 def ideal_choice(params: Parameters, orders: Sequence[SecOrder], stalled: bool = False) -> Played:
     """What a faultless semantic concentrator sends; its phases take 30, 20 and 10 cycles."""
     made = sec_beats(params, orders, np.random.default_rng(1))
-    layout = layouts_sec.status(params.sec_tokens_max)
+    layout = layouts_sec.status(params.sec_tokens_max, params.counter_bits)
     told = [pack(layout, **each, **dict(zip(layouts_sec.PHASES, (30, 20, 10), strict=True))) for each in made.status]
     words: dict[str, list[int]] = {stream: [] for stream in OUTPUTS} | {"offsets": made.offsets, "sec_status": told}
     pauses = dict.fromkeys((*inputs_of(params), *OUTPUTS), int(stalled))

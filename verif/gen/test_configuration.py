@@ -40,12 +40,17 @@ BROKEN: list[tuple[dict[str, Any], str, Any]] = [
     ({"pe_multiplier": "serial"}, "pe_multiplier", "lut"),
     ({"dot_multiplier": "serial"}, "dot_multiplier", "lut"),
     ({"compare_multiplier": "slow"}, "compare_multiplier", "dsp"),
+    ({"compare_multiplier": "shared"}, "compare_multiplier", "serial"),
+    ({"compare_multiplier": "shared", "dtype": "int8", "matchers": 7}, "compare_multiplier", "serial"),
+    ({"match_depth": 1}, "match_depth", 2),
     ({"scale_multiplier": "booth"}, "scale_multiplier", "dsp"),
+    ({"scale_share": 3}, "scale_share", 2),
     ({"representative": "last"}, "representative", "first"),
     ({"sec_tokens_max": 0}, "sec_tokens_max", 1),
     ({"sec_lanes": 100}, "sec_lanes", 64),
     ({"top_k": "merge"}, "top_k", "radix"),
     ({"offset_bits": 17}, "offset_bits", 16),
+    ({"counter_bits": 33}, "counter_bits", 32),
     ({"memories": "sram"}, "memories", "inferred"),
 ]
 

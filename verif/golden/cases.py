@@ -36,8 +36,8 @@ def make_params(**changed: Any) -> Parameters:
         "dtype": "fp16", "rows": 2, "cols": 2, "vector": 4, "m_tile": 16, "block": (2, 2, 2), "grid_max": (16, 16, 16),
         "k_max": 4096, "n_max": 4096, "tokens_max": 4096, "scatter_lanes": 1, "psum_banks": 4, "scatter_lookahead": 2,
         "matchers": 1, "matcher_lanes": 1, "pe_depth": 1, **dict.fromkeys(MULTIPLIERS, "dsp"),
-        "representative": "first", "sec_tokens_max": 64, "sec_lanes": 2, "top_k": "radix", "offset_bits": 4,
-        "memories": "inferred"}
+        "match_depth": 2, "scale_share": 1, "representative": "first", "sec_tokens_max": 64, "sec_lanes": 2,
+        "top_k": "radix", "offset_bits": 4, "counter_bits": 32, "memories": "inferred"}
     return Parameters(**(fields | changed))
 
 

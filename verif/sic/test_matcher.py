@@ -116,13 +116,19 @@ BUILDS: dict[str, dict[str, Any]] = {
                    "dot_multiplier": "lut", "compare_multiplier": "serial"},
     "serial_all": {"block": (2, 2, 2), "matchers": 7, "vector": 6, "matcher_lanes": 2, "dtype": "int8",
                    "compare_multiplier": "serial"},
+    "cut_one": {"block": (2, 2, 2), "matchers": 1, "vector": 4, "matcher_lanes": 2, "match_depth": 3},
+    "cut_row": {"block": (2, 3, 2), "matchers": 2, "vector": 8, "matcher_lanes": 1, "dtype": "int8", "match_depth": 4},
+    "cut_all": {"block": (2, 2, 2), "matchers": 7, "vector": 4, "matcher_lanes": 2, "dtype": "bf16", "match_depth": 3},
+    "cut_serial": {"block": (2, 2, 2), "matchers": 4, "vector": 4, "matcher_lanes": 4, "dtype": "int8",
+                   "match_depth": 3, "compare_multiplier": "serial"},
 }
 """Every side of a window; 1, a row, a frame and all of its candidates at a time; one beat and several."""
 
 
-PACES = {"serial_one": 11, "serial_row": 12, "serial_all": 7}
+PACES = {"serial_one": 11, "serial_row": 12, "serial_all": 7, "cut_one": 4, "cut_serial": 10}
 """Cycles of a round that are more than a dot's V / lanes: a serial product takes one per three bits and one, and of
-several rounds, the loop through it two more.  In `serial_row` the dot takes longest after all.
+several rounds, the loop through it two more; a loop as deep as `match_depth` asks takes one more than that.  In
+`serial_row` the dot takes longest after all.
 """
 
 
