@@ -69,6 +69,7 @@ regress: $(STAMP)
 	$(BIN)/python -m focus_rtl.verif.numeric.campaign
 	$(BIN)/python -m focus_rtl.verif.golden.film
 	$(BIN)/python -m focus_rtl.verif.core.film --jobs $(JOBS)
+	$(BIN)/python -m focus_rtl.verif.flow.boards --seeds 5 --jobs $(JOBS)
 	$(BIN)/python -m focus_rtl.verif.flow.gates
 
 # The figures that the texts quote, measured anew and written into them: on an idle machine, for the times.
@@ -85,6 +86,7 @@ figures: $(STAMP)
 	$(BIN)/python -m focus_rtl.verif.golden.speed --json docs/concentrator.json
 	$(BIN)/python -m focus_rtl.verif.sic.budgets --json docs/budgets.json
 	$(BIN)/python -m focus_rtl.verif.sic.budgets --render
+	$(BIN)/python -m focus_rtl.verif.flow.boards --json docs/boards.json --seeds 5 --jobs $(JOBS)
 	$(BIN)/python -m focus_rtl.verif.tables write
 
 mutants: $(STAMP)

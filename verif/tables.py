@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of docs/arithmetic.md, concentrator.md and sec.md, rendered from the records; nobody types a figure.
+"""Tables of docs/arithmetic.md, concentrator.md, sec.md and synthesis.md, rendered from records: nobody types a figure.
 
     python -m focus_rtl.verif.tables write    # render them
     python -m focus_rtl.verif.tables check    # 1 if a table differs from its records, or a record is stale
@@ -15,14 +15,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from focus_rtl.gen.flow.targets import COLUMNS
 from focus_rtl.verif.core import film as core_film
+from focus_rtl.verif.flow.boards import ROWS as BOARD_ROWS
 from focus_rtl.verif.formal.claims import CLAIMS
 from focus_rtl.verif.golden import film, speed
 from focus_rtl.verif.numeric.area import ROWS
 from focus_rtl.verif.numeric.campaign import CAMPAIGNS
 from focus_rtl.verif.numeric.exhaustive import SPACES
 from focus_rtl.verif.pages import filled, grid, origin, shown
-from focus_rtl.verif.records import AREAS, ARITHMETIC, CONCENTRATOR, ROOT, SEC, Record, read
+from focus_rtl.verif.records import AREAS, ARITHMETIC, BOARDS, CONCENTRATOR, ROOT, SEC, Record, read
 from focus_rtl.verif.sec.cycles import ROWS as SEC_ROWS
 
 __all__ = ["TABLES", "TARGETS", "Table", "check", "differences", "render", "stale", "write"]
@@ -30,6 +32,7 @@ __all__ = ["TABLES", "TARGETS", "Table", "check", "differences", "render", "stal
 PAGE = ROOT / "docs" / "arithmetic.md"
 CONCENTRATOR_PAGE = ROOT / "docs" / "concentrator.md"
 SEC_PAGE = ROOT / "docs" / "sec.md"
+SYNTHESIS_PAGE = ROOT / "docs" / "synthesis.md"
 
 Records = Mapping[str, Record]
 Cells = tuple[str, ...]
@@ -51,12 +54,27 @@ class Table:
     def lines(self, records: Records) -> Iterable[str]:
         """The rows that are recorded, how many are not, and what they were measured with."""
         known = {name: records[name] for name in self.designs if name in records}
-        yield from grid(self.head, [self.row(name, record) for name, record in known.items()])
+        yield from grid(self.head, [cells for name, record in known.items() for cells in self.rows(name, record)])
         yield ""
         if len(known) < len(self.designs):
             yield f"{len(self.designs) - len(known)} of {len(self.designs)} rows are not measured yet."
         if known:
             yield origin(known.values())
+
+    def rows(self, name: str, record: Record) -> Iterable[Cells]:
+        """The rows of a record: one."""
+        return [self.row(name, record)]
+
+
+@dataclass(frozen=True)
+class Parts(Table):
+    """A table of parts: several rows for each record.  parts : what of a record they are made of."""
+
+    parts: Callable[[Record], Iterable[Record]] = lambda record: [record]
+
+    def rows(self, name: str, record: Record) -> Iterable[Cells]:
+        """One for each part."""
+        return [self.row(name, part) for part in self.parts(record)]
 
 
 # --- the tables ---
@@ -116,6 +134,33 @@ def _sec_area(name: str, record: Record) -> Cells:
             f"{record['transistors']:,}")
 
 
+def _board(name: str, record: Record) -> Cells:
+    seeds = ", ".join(f"{mhz:g}" for mhz in record["seeds"].values())
+    cells = record["used"].get("lut", 0)
+    return (f"`{name}`", f"`{record['target']}`", *(f"{_value(record, column):,}" for column in COLUMNS),
+            f"{_value(record, 'transistors'):,}", f"{cells:,}", f"{cells / record['holds']['lut']:.0%}",
+            f"{_value(record, 'fmax_worst'):g}", f"{_value(record, 'fmax_median'):g}", seeds)
+
+
+def _board_path(name: str, record: Record) -> Cells:
+    path = record["critical_path"]
+    return (f"`{name}`", f"`{path['start']}`", f"`{path['end']}`", f"{path['ns']:g}", ", ".join(
+        f"`{step['unit']}` {step['ns']:g} ns" for step in path["steps"]))
+
+
+def _board_unit(name: str, unit: Record) -> Cells:
+    gates = unit["transistors"]
+    return (f"`{name}`", f"`{unit['unit']}`", str(unit["count"]), *(f"{unit[column]:,}" for column in COLUMNS),
+            "-" if gates is None else f"{gates:,}")
+
+
+def _outer_units(record: Record) -> list[Record]:
+    return [unit for unit in record["units"] if "." not in unit["unit"]]
+
+
+BOARD_DESIGNS = {name: row.design for name, row in BOARD_ROWS.items()}
+
+
 def _sec_designs(kind: str) -> dict[str, Callable[[], str]]:
     return {name: row.design for name, row in SEC_ROWS.items() if name.startswith(kind)}
 
@@ -146,6 +191,14 @@ TABLES: dict[str, Table] = {
     "sec_areas": Table(SEC, _sec_designs("area"), (
         "unit", "-:LUT", "-:FF", "-:RAM blocks", "-:Fmax, MHz", "-:transistors, without memories"), _sec_area,
         SEC_PAGE),
+    "boards": Table(BOARDS, BOARD_DESIGNS, (
+        "preset", "target", "-:LUT", "-:FF", "-:DSP", "-:RAM", "-:transistors", "-:cells placed, with the harness",
+        "-:of the target's", "-:Fmax, MHz: worst", "-:median", "-:of every seed"), _board, SYNTHESIS_PAGE),
+    "board_paths": Table(BOARDS, BOARD_DESIGNS, (
+        "preset", "slowest path from", "to", "-:ns", "through"), _board_path, SYNTHESIS_PAGE),
+    "board_units": Parts(BOARDS, BOARD_DESIGNS, (
+        "preset", "unit", "-:how many", "-:LUT each", "-:FF", "-:DSP", "-:RAM", "-:transistors"), _board_unit,
+        SYNTHESIS_PAGE, _outer_units),
 }
 
 
@@ -208,13 +261,13 @@ def stale() -> list[str]:
 
 
 def _pages(page: Path | None) -> list[Path]:
-    return [PAGE, CONCENTRATOR_PAGE, SEC_PAGE] if page is None else [page]
+    return list(dict.fromkeys(table.page for table in TABLES.values())) if page is None else [page]
 
 
 def _names(page: Path) -> list[str]:
     """Tables that a page must have; all of them if it is none of the known ones."""
     own = [name for name, table in TABLES.items() if table.page == page]
-    return own if page in (CONCENTRATOR_PAGE, SEC_PAGE) else [*(own or TABLES), "targets"]
+    return own if own and page != PAGE else [*(own or TABLES), "targets"]
 
 
 def write(page: Path | None = None) -> None:

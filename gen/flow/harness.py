@@ -3,7 +3,8 @@
 
 Every input bit is a bit of a long register that shifts in what comes from a pin; every output bit is folded into a
 register of a signature, which shifts out to a pin.  So nothing is constant, nothing is unread, no two inputs are equal,
-and each path has a register at either end.  What the harness itself takes is known: one flip-flop per bit.
+and each path has a register at either end.  What the harness itself takes is known: one flip-flop for each input bit,
+and for every three output bits one, with the look-up table of four inputs before it.
 """
 
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ __all__ = ["CLOCK", "INSTANCE", "Harness", "harness_of"]
 CLOCK = "clk"
 INSTANCE = "core"
 """What the design is called inside: the first word of every cell's name."""
+
+FOLD = 3
+"""Output bits for each bit of the signature: with the bit that shifts in, as many as a look-up table has inputs."""
 
 
 @dataclass(frozen=True)
@@ -40,28 +44,31 @@ def harness_of(design: EmittedDesign) -> Harness:
     folds = sum(port.width for port in ports if not port.inward)
     if not feeds or not folds:
         raise ValueError(f"{design.top} has {feeds} bits of inputs and {folds} of outputs: both are needed")
-    top = f"{design.top}_harness"
+    top, bits = f"{design.top}_harness", -(-folds // FOLD)
     links = [".clk(clk)", ".rst(reset)"] if design.clocked else []
     at = {True: 0, False: 0}
     for port in ports:
         low = at[port.inward]
         at[port.inward] += port.width
         links.append(f".{port.name}({'source' if port.inward else 'found'}[{low + port.width - 1}:{low}])")
+    # What one bit folds lies far apart, so that it is not the copies of one sign, which would cancel each other.
+    parts = " ^ ".join(f"found[{(part + 1) * bits - 1}:{part * bits}]" for part in range(FOLD))
+    rest = f"\n  assign found[{FOLD * bits - 1}:{folds}] = 0;" if folds < FOLD * bits else ""
     text = f"""\
 module {top}(input clk, input rst, input feed, output seen);
   reg reset;
   reg [{feeds - 1}:0] source;
-  reg [{folds - 1}:0] signature;
-  wire [{folds - 1}:0] found;
-  assign seen = signature[{folds - 1}];
+  reg [{bits - 1}:0] signature;
+  wire [{FOLD * bits - 1}:0] found;{rest}
+  assign seen = signature[{bits - 1}];
   always @(posedge clk) begin
     reset <= rst;
     source <= {{source, feed}};
-    signature <= {{signature, feed}} ^ found;
+    signature <= {{signature, feed}} ^ {parts};
   end
   {design.top} {INSTANCE} (
     {f',{chr(10)}    '.join(links)}
   );
 endmodule
 """
-    return Harness(text, top, feeds + folds + 1)
+    return Harness(text, top, feeds + bits + 1)

@@ -62,7 +62,7 @@ def new_report(work: Work, design: EmittedDesign, seeds: Sequence[int]) -> Repor
 
 def synthesise_for(work: Work, seeds: Sequence[int], timeout: float | None = None,
                    progress: Progress = lambda _step: None,
-                   partial: Callable[[Report], None] = lambda _report: None) -> Report:
+                   partial: Callable[[Report], None] = lambda _report: None, transistors: bool = True) -> Report:
     """Everything in turn.
 
     Parameters
@@ -71,6 +71,7 @@ def synthesise_for(work: Work, seeds: Sequence[int], timeout: float | None = Non
     timeout : seconds for each placement and routing.
     progress : told what is being done.
     partial : given the report when something stops it, before the error goes on.
+    transistors : count them as well, which takes longer than all but placing where products are wide.
 
     Raises
     ------
@@ -80,7 +81,12 @@ def synthesise_for(work: Work, seeds: Sequence[int], timeout: float | None = Non
     report = new_report(work, design, seeds)
     with tempfile.TemporaryDirectory(prefix="focus-rtl-synth-") as kept, _told(report, partial):
         folder = Path(kept)
-        _synthesise(work, design, report, folder, progress)
+        gates: dict[str, int] = {}
+        if transistors:
+            progress("counting transistors")
+            gates = transistors_of(design, folder)
+            report.transistors = gates[design.top]
+        _synthesise(work, design, report, gates, folder, progress)
         for seed in seeds:
             progress(f"placing and routing for {work.target.name}, seed {seed}")
             try:
@@ -101,12 +107,10 @@ def _told(report: Report, partial: Callable[[Report], None]) -> Iterator[None]:
         raise
 
 
-def _synthesise(work: Work, design: EmittedDesign, report: Report, folder: Path, progress: Progress) -> None:
+def _synthesise(work: Work, design: EmittedDesign, report: Report, gates: dict[str, int], folder: Path,
+                progress: Progress) -> None:
     harness = harness_of(design)
     report.registers = harness.registers
-    progress("counting transistors")
-    gates = transistors_of(design, folder)
-    report.transistors = gates[design.top]
     progress(f"synthesising for {work.target.name}")
     expected = estimate_design(design, work.target)
     found = netlist_of(design, harness, work.target, folder)

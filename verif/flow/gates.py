@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The synthesised netlist of a core, simulated: jobs of the core's tests, every word compared with the golden model.
 
-    python -m focus_rtl.verif.flow.gates                          # a core on ECP5
+    python -m focus_rtl.verif.flow.gates                          # a core on ECP5 and one on iCE40
     python -m focus_rtl.verif.flow.gates ecp5-25k ecp5-85k-fp16   # presets, each on its own target
 
 What is simulated is what is placed and routed, but for the pins: the same script, the cells as `models` has them.
@@ -28,8 +28,9 @@ from focus_rtl.verif.flow.models import models_of
 
 __all__ = ["CASES", "gate_level", "run_gates"]
 
-CASES = {"tiny-int8": ("tiny", ["dtype=int8"], "ecp5-25k")}
-"""What is simulated by default: name -> preset, changes, target."""
+CASES = {"tiny-int8": ("tiny", ["dtype=int8"], "ecp5-25k"),
+         "tiny-ice40": ("tiny", ["dtype=int8", "compare_multiplier=serial", "scale_multiplier=serial"], "ice40-hx8k")}
+"""What is simulated by default: name -> preset, changes, target.  A netlist has no limit, so iCE40's need not fit."""
 
 KINDS = ("gather", "mixed", "dense", "full")
 STALLS = (ALWAYS, Stall(0.3))

@@ -2,6 +2,7 @@
 """Netlists do what the Verilog does: memories of every width, products, a whole unit; the cells' models are right."""
 
 import random
+import re
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from focus_rtl.verif.bench.build import build
 from focus_rtl.verif.bench.runner import run
 from focus_rtl.verif.bench.session import bench_test, config, seed
 from focus_rtl.verif.bench.streams import Bench
-from focus_rtl.verif.flow.gates import gate_level
+from focus_rtl.verif.flow.gates import CASES, gate_level
 from focus_rtl.verif.flow.models import models_of
 from focus_rtl.verif.memory.test_ram import Rams
 
@@ -65,8 +66,15 @@ def test_products_in_the_netlist_are_exact(target: str, signed: str, seed: int) 
     assert found["compared"] == 49 + 300
 
 
-def test_every_model_is_there() -> None:
-    text = models_of(TARGETS["ecp5-25k"].family)
-    for cell in ("LUT4", "CCU2C", "TRELLIS_FF", "TRELLIS_DPR16X4", "DP16KD", "MULT18X18D", "PFUMX", "L6MUX21"):
-        assert text.count(f"module {cell}") >= 1
+@pytest.mark.parametrize(("target", "cells"), [
+    ("ecp5-25k", ("LUT4", "CCU2C", "TRELLIS_FF", "TRELLIS_DPR16X4", "DP16KD", "MULT18X18D", "PFUMX", "L6MUX21")),
+    ("ice40-hx8k", ("SB_LUT4", "SB_CARRY", "SB_DFF", "SB_DFFE", "SB_DFFESR", "SB_RAM40_4K", "SB_MAC16"))])
+def test_every_model_is_there(target: str, cells: tuple[str, ...]) -> None:
+    text = models_of(TARGETS[target].family)
+    for cell in cells:
+        assert len(re.findall(rf"^\s*module {cell}\b", text, re.M)) == 1
     assert "specify" not in text
+
+
+def test_a_core_of_each_family_is_simulated() -> None:
+    assert {TARGETS[target].family.name for _, _, target in CASES.values()} == {"ecp5", "ice40"}

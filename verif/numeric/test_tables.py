@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Records and tables: what is rendered, that an edited row, a stale design and a half-written file are noticed."""
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -31,10 +32,10 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     stores = {name: tmp_path / f"{name}.json" for name in ("areas", "arithmetic")}
     put(stores["areas"], PE, area_record(area.ROWS[PE].design()))
     monkeypatch.setattr(tables, "AREAS", stores["areas"])
-    changed = {name: tables.Table(stores["areas" if name == "areas" else "arithmetic"], table.designs, table.head,
-                                  table.row) for name, table in tables.TABLES.items()}
-    monkeypatch.setattr(tables, "TABLES", changed)
     path = tmp_path / "page.md"
+    changed = {name: dataclasses.replace(table, store=stores["areas" if name == "areas" else "arithmetic"], page=path)
+               for name, table in tables.TABLES.items()}
+    monkeypatch.setattr(tables, "TABLES", changed)
     path.write_text("".join(f"<!--table:{name}-->\n<!--/table-->\n" for name in (*changed, "targets")))
     tables.write(path)
     return path

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bounds of boards: what breaks each of them is found, and one row that fails does not hide another."""
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from focus_rtl.gen.configuration import preset_names
+from focus_rtl.gen.flow.mapping import Mapped
+from focus_rtl.gen.flow.report import Report, UnitRow
+from focus_rtl.gen.flow.route import CriticalPath, Routed, Step
+from focus_rtl.gen.flow.targets import TARGETS
+from focus_rtl.verif import tables
+from focus_rtl.verif.flow import boards
+from focus_rtl.verif.flow.boards import ROWS, Row, judge, pending, record_of, run
+from focus_rtl.verif.records import Record, put, read
+
+ROW = Row("ecp5-25k", 1000, 500, 2, 3, 40, "ecp5-25k")
+
+
+def report(lut: int = 900, ff: int = 400, dsp: int = 2, ram: int = 3, mhz: float = 50, wanted: int = 2) -> Report:
+    path = CriticalPath("a.x", "b.y", 20.0, [Step("a", 12.0, 3), Step("b", 8.0, 2)])
+    whole = {"lut": lut, "ff": ff, "dsp": dsp, "ram": ram}
+    units = [UnitRow("a x 2", "a", 2, whole, 700), UnitRow("  in", "a.in", 1, whole, 300)]
+    return Report("row", TARGETS["ecp5-25k"], 80, {}, "c", "d", {"yosys": "1"}, wanted, units=units, whole=whole,
+                  transistors=9000, expected={"dsp": dsp, "ram": ram},
+                  memories=[Mapped(64, 108, 1, "block", 3, 3, 0, 0)],
+                  placements=[Routed(1, mhz, {"lut": 1215}, path), Routed(2, mhz + 10, {"lut": 1215}, path)])
+
+
+def record(**changes: Any) -> Record:
+    return record_of("tiny-int8", report(**changes), "design") | {"seconds": 7}
+
+
+def test_what_is_within_the_bounds_passes() -> None:
+    assert judge(ROW, record()) == [] == judge(ROW, record(lut=1000, ff=500, mhz=40))
+
+
+@pytest.mark.parametrize(("changes", "words"), [
+    ({"lut": 1001}, "1,001 LUT, and 1,000 are allowed"),
+    ({"ff": 501}, "501 FF, and 500 are allowed"),
+    ({"dsp": 1}, "1 DSP, and it has to be 2"),
+    ({"ram": 2}, "2 RAM, and it has to be 3"),
+    ({"mhz": 39.9}, "39.9 MHz, and 40 are wanted"),
+    ({"wanted": 3}, "it was not finished"),
+])
+def test_what_is_out_of_bounds_is_said(changes: dict[str, int], words: str) -> None:
+    assert judge(ROW, record(**changes)) == [words]
+
+
+def test_a_mapping_that_the_configuration_does_not_explain_is_said() -> None:
+    found = report()
+    found.memories = [Mapped(64, 108, 1, "block", 2, 3, 0, 0)]
+    found.expected["dsp"] = 1
+    assert judge(ROW, record_of("tiny-int8", found, "design")) == [
+        "a memory of 64 x 108 bits takes 3 RAM blocks, and 2 were expected", "2 DSP were inferred, and 1 were expected"]
+
+
+def test_a_row_that_fails_does_not_hide_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                   capsys: pytest.CaptureFixture[str]) -> None:
+    def measured(name: str, seeds: int, timeout: float | None, transistors: bool) -> Record:
+        assert (seeds, timeout, transistors) == (2, 60, True)
+        if name == "broken":
+            raise RuntimeError("error: seed 1: nextpnr did not finish in 60 s")
+        return record(lut=1001 if name == "large" else 900)
+
+    monkeypatch.setattr(boards, "ROWS", dict.fromkeys(("good", "broken", "large"), ROW))
+    monkeypatch.setattr(boards, "_in_own_process", measured)
+    path = tmp_path / "boards.json"
+    wrong = run(["good", "broken", "large"], 2, 2, 60, path)
+    assert wrong == {"broken": ["error: seed 1: nextpnr did not finish in 60 s"],
+                     "large": ["1,001 LUT, and 1,000 are allowed"]}
+    assert set(read(path)) == {"good", "large"}, "what was measured is kept, whatever it is"
+    said = capsys.readouterr().out
+    assert "broken: FAILED: error: seed 1" in said and "large: FAILED: 1,001 LUT" in said
+    assert ("| good | ecp5-25k | 900 (1,000) | 400 (500) | 2 (2) | 3 (3) | 50 (40) | 2 | a, b | 7 |" in said)
+
+
+def test_what_stands_is_not_measured_again(tmp_path: Path) -> None:
+    path, design = tmp_path / "boards.json", ROWS["sec-up5k"].design()
+    assert pending(["sec-up5k"], path, 1) == ["sec-up5k"]
+    put(path, "sec-up5k", record() | {"design_sha256": design})
+    assert pending(["sec-up5k"], path, 2) == [] and pending(["sec-up5k"], path, 3) == ["sec-up5k"], "fewer seeds"
+    put(path, "sec-up5k", record())
+    assert pending(["sec-up5k"], path, 1) == ["sec-up5k"], "another design"
+
+
+def test_the_harness_is_part_of_the_design(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, real = ROWS["sec-up5k"].design(), boards.harness_of
+    monkeypatch.setattr(boards, "harness_of", lambda design: dataclasses.replace(real(design), text="other"))
+    assert ROWS["sec-up5k"].design() != before
+
+
+def test_tables_show_the_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "boards.json"
+    put(path, "tiny-int8", record())
+    monkeypatch.setattr(tables, "TABLES", {name: dataclasses.replace(table, store=path)
+                                           for name, table in tables.TABLES.items() if name.startswith("board")})
+    assert ("| `tiny-int8` | `ecp5-25k` | 900 | 400 | 2 | 3 | 9,000 | 1,215 | 5% | 50 | 55 | 50, 60 |"
+            in tables.render("boards"))
+    assert "| `tiny-int8` | `a.x` | `b.y` | 20 | `a` 12 ns, `b` 8 ns |" in tables.render("board_paths")
+    units = tables.render("board_units")
+    assert "| `tiny-int8` | `a` | 2 | 900 | 400 | 2 | 3 | 700 |" in units and "a.in" not in units
+    assert tables.stale() == ["boards.json: tiny-int8: its design has changed since; measure it again: "
+                              "python -m focus_rtl.verif.flow.boards tiny-int8 --seeds 2"]
+
+
+def test_every_preset_of_a_board_has_a_row() -> None:
+    of_boards = {name for name in preset_names() if name.startswith(("ecp5", "ice40"))}
+    assert {row.source for row in ROWS.values()} >= of_boards
+    assert {TARGETS[row.target].family.name for row in ROWS.values() if row.ci} == {"ecp5", "ice40"}
+    for row in ROWS.values():
+        work = row.work
+        assert work.target.name == row.target and work.make().module_name
+        assert row.mhz <= work.mhz and row.lut <= work.target.holds["lut"]
+
+
+def test_a_misspelt_row_is_refused() -> None:
+    done = subprocess.run([sys.executable, "-m", "focus_rtl.verif.flow.boards", "ecp5"], capture_output=True,
+                          text=True, check=False)
+    assert done.returncode == 2 and "no row ecp5; there are tiny-int8" in done.stderr
