@@ -75,8 +75,8 @@ class Row:
 
 # One iCE40 and one ECP5 with every change.
 ROWS = {
-    "tiny-int8": Row("ecp5-25k", 12_000, 9_500, 18, 24, 30, "tiny", ("dtype=int8",), ci=True),
-    "sec-up5k": Row("ice40-up5k", 1_000, 900, 0, 4, 24, "sec", ("tokens_max=256", "lanes=2", "offset_bits=4"),
+    "tiny-int8": Row("ecp5-25k", 11_300, 6_200, 24, 9, 38, "tiny", ("dtype=int8",), ci=True),
+    "sec-up5k": Row("ice40-up5k", 1_000, 690, 0, 2, 32, "sec", ("tokens_max=256", "lanes=2", "offset_bits=4"),
                     unit=True, ci=True),
     "ecp5-25k": Row("ecp5-25k", 19_000, 11_500, 18, 26, 30, "ecp5-25k"),
     "ecp5-85k": Row("ecp5-85k", 24_000, 19_000, 108, 39, 30, "ecp5-85k"),
