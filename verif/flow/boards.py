@@ -32,7 +32,7 @@ from focus_rtl.gen.units import choose
 from focus_rtl.hdl.core import Core
 from focus_rtl.verif.bench.toolchain import ToolMissing
 from focus_rtl.verif.pages import grid
-from focus_rtl.verif.records import Record, put, read, stamp
+from focus_rtl.verif.records import Record, anonymous, put, read, stamp
 
 __all__ = ["ROWS", "Row", "judge", "measure", "pending", "run"]
 
@@ -68,9 +68,9 @@ class Row:
         return Work(self.source, lambda: Core(params), params.to_dict(), params.sha256, chip, chip.mhz)
 
     def design(self) -> str:
-        """SHA-256 of the Verilog that is synthesised, its harness included."""
+        """SHA-256 of the Verilog that is synthesised, its harness included, without names of configurations."""
         design = verilog_of(self.work.make(), "", INSTANCE)
-        return hashlib.sha256((design.text + harness_of(design).text).encode()).hexdigest()
+        return hashlib.sha256(anonymous(design.text + harness_of(design).text).encode()).hexdigest()
 
 
 # One iCE40 and one ECP5 with every change.
