@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from focus_rtl.golden.params import Parameters
 from focus_rtl.hdl import layouts
 from focus_rtl.hdl.memory.ram import Ram
-from focus_rtl.hdl.stream.queue import Queue
+from focus_rtl.hdl.stream.fifo import Fifo
 from focus_rtl.hdl.stream.skid import Skid
 from focus_rtl.hdl.unit import Unit, place
 
@@ -32,7 +32,7 @@ class InputBuffer(Unit):
     2 SLICES announcements that nobody has taken.
 
     Writing takes V/R cycles per vector; reading one cycle per word, data one cycle after the address.  A slice is on
-    offer two cycles after its last word.
+    offer three cycles after its last word.
 
     Parameters
     ----------
@@ -62,8 +62,8 @@ class InputBuffer(Unit):
         p = self.p
         bits = p.rows * p.element_bits
         ram = place(m, "ram", Ram(bits, 2 * p.row_passes * p.m_tile, p.memories))
-        slots = place(m, "slots", Queue(slot_layout(p), SLICES))
-        announced = place(m, "announced", Queue(1, 2 * SLICES))
+        slots = place(m, "slots", Fifo(slot_layout(p), SLICES, p.memories))
+        announced = place(m, "announced", Fifo(1, 2 * SLICES, p.memories))
         head, tail = Signal(p.index_bits + 1), Signal(p.index_bits + 1)  # the slice on offer, the vector that comes
         row = Signal(range(p.row_passes))
         store, step = self._take(m, row, slots, announced)
@@ -83,7 +83,7 @@ class InputBuffer(Unit):
         connect(m, announced.o, flipped(self.opened))
         return m
 
-    def _take(self, m: Module, row: Signal, slots: Queue, announced: Queue) -> tuple[Value, Signal]:
+    def _take(self, m: Module, row: Signal, slots: Fifo, announced: Fifo) -> tuple[Value, Signal]:
         """Word by word; returns whether a word is to be written, and whether it completes a vector."""
         p = self.p
         beat = self.vectors.payload

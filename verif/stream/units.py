@@ -7,7 +7,6 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from focus_rtl.hdl.stream.fifo import Fifo
 from focus_rtl.hdl.stream.fork import Fork
-from focus_rtl.hdl.stream.queue import Queue
 from focus_rtl.hdl.stream.skid import Skid
 from focus_rtl.hdl.unit import Unit, place
 
@@ -15,14 +14,14 @@ __all__ = ["BUFFERS", "DEPTHS", "LATENCY", "LINES", "WAYS", "WIDTHS", "StreamUni
 
 DEPTHS = (2, 3, 8)
 WAYS = (1, 3)
-BUFFERS = {f"{kind}{depth}": kind for kind in ("fifo", "queue") for depth in DEPTHS}
+BUFFERS = [f"fifo{depth}" for depth in DEPTHS]
 WIDTHS = {"skid": 9, "fork": 17} | dict.fromkeys(BUFFERS, 40)
 
 LINES = {"skid": ["skid_o"]} | {line: [f"{line}_o"] for line in BUFFERS} | {
     f"fork{ways}": [f"fork{ways}_o{way}" for way in range(ways)] for ways in WAYS}
 """Line -> its output streams; its input is `<line>_i`, and what goes in comes out of every output."""
 
-LATENCY = {line: {"skid": Skid, "fifo": Fifo, "queue": Queue, "fork": Fork}[line.rstrip("0123456789")].latency
+LATENCY = {line: {"skid": Skid, "fifo": Fifo, "fork": Fork}[line.rstrip("0123456789")].latency
            for line in LINES}
 
 
@@ -50,7 +49,6 @@ class StreamUnits(Unit):
         m = Module()
         units: dict[str, Unit] = {"skid": Skid(WIDTHS["skid"])}
         units |= {f"fifo{depth}": Fifo(width(f"fifo{depth}"), depth) for depth in DEPTHS}
-        units |= {f"queue{depth}": Queue(width(f"queue{depth}"), depth) for depth in DEPTHS}
         units |= {f"fork{ways}": Fork(WIDTHS["fork"], ways) for ways in WAYS}
         for line, outputs in LINES.items():
             unit = place(m, line, units[line])
