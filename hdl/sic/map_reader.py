@@ -17,7 +17,7 @@ class MapReader(Unit):
     """Reads the order's map word by word, or counts where it has none, and spreads it over the lanes.
 
     A word is asked for only when every lane has room.  The first column group of a last slice waits for a free output
-    tile.  Latency 1 cycle, throughput S entries per cycle.
+    tile.  Latency 2 cycles, throughput S entries per cycle.
 
     Parameters
     ----------
@@ -70,23 +70,23 @@ class MapReader(Unit):
         return m
 
     def _spread(self, m: Module, issue: Signal, word: Signal, last_word: Value) -> None:
-        """A cycle later, when the word is here: index, checked, and everything else the lanes need."""
+        """A cycle later, when the word is here: index, checked, and everything else the lanes need, into a register."""
         p = self.p
-        order = Signal.like(self.orders.payload)
+        order, here = Signal.like(self.orders.payload), Signal()
         base, asked, final = Signal.like(self.base), Signal.like(word), Signal()
-        m.d.sync += [self.push.eq(issue), Value.cast(order).eq(Value.cast(self.orders.payload)), base.eq(self.base),
-                     asked.eq(word), final.eq(last_word)]
+        m.d.sync += [here.eq(issue), Value.cast(order).eq(Value.cast(self.orders.payload)), base.eq(self.base),
+                     asked.eq(word), final.eq(last_word), self.push.eq(here)]
         wrong, nothing = [], order.count == 0
         for lane in range(p.scatter_lanes):
             token = Cat(Const(lane, (p.scatter_lanes - 1).bit_length()), asked)
             index = Mux(order.dense, token, self.r_data.word_select(lane, p.index_bits))
             void = token >= order.tokens
-            wrong.append(self.push & ~void & ~nothing & (index >= order.count))
+            wrong.append(here & ~void & ~nothing & (index >= order.count))
             entry = self.entries[lane]
-            m.d.comb += [
+            m.d.sync += [
                 entry.place.eq(base + Mux(index >= order.count, 0, index)), entry.tag.eq(order.tag),
                 entry.nothing.eq(nothing), entry.word.eq(asked), entry.col.eq(order.col), entry.first.eq(order.first),
                 entry.preload.eq(order.first & order.preload), entry.leave.eq(order.last), entry.void.eq(void),
                 entry.final.eq(final), entry.tile_done.eq(order.tile_done),
             ]
-        m.d.comb += self.bad_index.eq(Cat(wrong).any())
+        m.d.sync += self.bad_index.eq(Cat(wrong).any())

@@ -72,8 +72,8 @@ class ScatterLane(Unit):
         return m
 
     def _queue(self, m: Module) -> None:
-        # One map word is on its way when `room` is seen, and one more may be asked for in that cycle.
-        depth = self.p.scatter_lookahead + 2
+        # Two map words are on their way when `room` is seen, and one more may be asked for in that cycle.
+        depth = self.p.scatter_lookahead + 3
         slots = [Signal(self.entry.shape(), name=f"slot{slot}") for slot in range(depth)]
         level = Signal(range(depth + 1))
         m.d.sync += level.eq(level + self.push - self.go)
