@@ -5,8 +5,6 @@ A whole core, and a unit with pins on any target, go through `flow`.
 """
 
 import hashlib
-import json
-import re
 import statistics
 import tempfile
 from collections.abc import Callable, Iterable
@@ -17,28 +15,17 @@ from amaranth import Module, Signal
 from amaranth.lib.wiring import In, Out
 
 from focus_rtl.gen.emit import verilog_of
-from focus_rtl.gen.fpga import nextpnr_ecp5, run_tool, yosys
+from focus_rtl.gen.flow.netlist import run_synthesis, transistors_of
+from focus_rtl.gen.flow.route import fmax_of, out_of_context, run_nextpnr, used_of
+from focus_rtl.gen.flow.targets import ECP5
 from focus_rtl.hdl.unit import Unit, place, ports_of
 
 __all__ = ["DEVICE", "Registered", "Synthesis", "synthesise", "transistors"]
 
 SIZE = "25k"
-DEVICE = (f"--{SIZE}", "--package", "CABGA381", "--speed", "6", "--out-of-context", "--freq", "150",
-          "--timing-allow-fail")
+PACKAGE, MHZ = "CABGA381", 150
+DEVICE = out_of_context(SIZE, PACKAGE, MHZ)
 """ECP5-25F in its slowest speed grade, no pins placed."""
-
-TRANSISTORS = """read_verilog gates.v
-blackbox {memories}
-synth -flatten -noabc -top {top}
-dfflegalize -cell $_DFF_P_ 01
-delete t:$scopeinfo
-abc -g cmos4
-opt_clean
-delete t:{memories}
-tee -q -o gates.txt stat -tech cmos
-"""
-"""The one script of the estimate.  Into a file, because after `abc` YoWASP's Yosys 0.70 prints nothing more."""
-
 
 @dataclass(frozen=True)
 class Synthesis:
@@ -46,7 +33,7 @@ class Synthesis:
 
     lut, ff, dsp : TRELLIS_COMB, TRELLIS_FF, MULT18X18D.  ram : DP16KD.
     fmax_mhz : median over the seeds after place and route.  seeds : every one's.
-    transistors : estimate for static CMOS, after ABC, without memories.  sha256 : of the Verilog measured.
+    transistors : estimate for static CMOS, module by module, without memories.  sha256 : of the Verilog measured.
     """
 
     lut: int
@@ -106,39 +93,26 @@ def synthesise(make: Callable[[], Unit], seeds: Iterable[int], registered: bool,
     ------
     ToolMissing : Yosys or nextpnr is not installed.  RuntimeError : one of them failed.  TimedOut : `timeout`.
     """
-    tools, device = (yosys(), nextpnr_ecp5()), (f"--{size}", *DEVICE[1:])
-    wrapped = Registered(make(), not registered)
+    device, wrapped = out_of_context(size, PACKAGE, MHZ), Registered(make(), not registered)
     design = verilog_of(wrapped)
     with tempfile.TemporaryDirectory(prefix="focus-rtl-synth-") as kept:
         folder = Path(kept)
-        (folder / "unit.v").write_text(design.text, encoding="utf-8")
         progress("synthesising")
-        run_tool(tools[0], folder, "-q", "-p",
-                 f"read_verilog unit.v; synth_ecp5 -noiopad -top {design.top} -json unit.json")
+        run_synthesis(ECP5, {"unit.v": design.text}, design.top, folder, f"{ECP5.bare} -json unit.json")
         found, cells = [], {}
         for seed in seeds:
             progress(f"placing and routing, seed {seed}")
-            run_tool(tools[1], folder, *device, "--json", "unit.json", "--seed", str(seed), "--report", "report.json",
-                     timeout=timeout)
-            report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-            found.append(round(next(clock["achieved"] for clock in report["fmax"].values()), 1))
-            cells = {name: entry["used"] for name, entry in report["utilization"].items()}
+            report = run_nextpnr(ECP5, device, folder, "unit.json", seed, timeout)
+            found.append(fmax_of(report))
+            cells = used_of(ECP5, report)
         progress("counting transistors")
-        gates = transistors(make(), folder)
-    return Synthesis(cells["TRELLIS_COMB"], cells["TRELLIS_FF"] - wrapped.registers, cells.get("MULT18X18D", 0),
-                     cells.get("DP16KD", 0), statistics.median(found), tuple(found), gates,
-                     hashlib.sha256(design.text.encode()).hexdigest())
+        gates = transistors(make())
+    return Synthesis(cells["lut"], cells["ff"] - wrapped.registers, cells.get("dsp", 0), cells.get("ram", 0),
+                     statistics.median(found), tuple(found), gates, hashlib.sha256(design.text.encode()).hexdigest())
 
 
-def transistors(unit: Unit, folder: Path) -> int:
-    """Yosys' estimate for static CMOS after ABC, by `TRANSISTORS`; a flip-flop counts as 16, a `Ram` as nothing."""
+def transistors(unit: Unit) -> int:
+    """Transistors of a unit's logic, by `flow.netlist.transistors_of`; raises as that does."""
     design = verilog_of(unit)
-    (folder / "gates.v").write_text(design.text, encoding="utf-8")
-    statistics_file = folder / "gates.txt"
-    statistics_file.unlink(missing_ok=True)
-    run_tool(yosys(), folder, "-q", "-p", TRANSISTORS.format(top=design.top, memories="*ram_w*_d*"))
-    said = statistics_file.read_text(encoding="utf-8") if statistics_file.exists() else ""
-    found = re.findall(r"Estimated number of transistors:\s+(\d+)\s*$", said, re.MULTILINE)
-    if not found:
-        raise RuntimeError(f"Yosys gave no complete estimate for {design.top}")
-    return int(found[-1])
+    with tempfile.TemporaryDirectory(prefix="focus-rtl-gates-") as kept:
+        return transistors_of(design, Path(kept))[design.top]

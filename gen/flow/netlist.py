@@ -6,6 +6,7 @@ borders go, and a cell's name begins with the names of the units that it is in.
 """
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,16 +19,18 @@ from focus_rtl.gen.flow.tree import Branch, branches, kept_modules, memory_modul
 from focus_rtl.gen.fpga import run_tool, yosys
 from focus_rtl.gen.lint import black_boxes
 
-__all__ = ["NETLIST", "Netlist", "netlist_of", "transistors_of"]
+__all__ = ["NETLIST", "Netlist", "netlist_of", "run_synthesis", "transistors_of"]
 
 NETLIST = "netlist.json"
 """File that nextpnr reads."""
 
-SCRIPT = """\
-read_verilog {sources}
+KEEP = """\
 setattr -mod -set keep_hierarchy 1 {kept}
 {styles}
-{synth}{options} -top {top}
+"""
+"""Before synthesis: what keeps its borders, and what memories become."""
+
+FLATTEN = """\
 delete t:$scopeinfo
 tee -q -o cells.json stat -json
 setattr -mod -unset keep_hierarchy *
@@ -36,6 +39,7 @@ opt_clean
 write_json {netlist}
 write_verilog -noattr -norename netlist.v
 """
+"""After it: count, then the borders go."""
 
 TRANSISTORS = """\
 read_verilog design.v
@@ -71,6 +75,23 @@ class Netlist:
     memories: list[Mapped]
 
 
+def run_synthesis(family: Family, sources: Mapping[str, str], top: str, folder: Path, options: str = "",
+                  before: str = "", after: str = "") -> None:
+    """Run Yosys' synthesis of a family in `folder`: the one place that does.
+
+    sources : file -> Verilog.  options : of the family's command.  before, after : further commands, a line each.
+
+    Raises
+    ------
+    ToolMissing : no Yosys.  RuntimeError : it failed.
+    """
+    for name, text in sources.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    script = f"read_verilog {' '.join(sources)}\n{before}\n{family.synth}{options} -top {top}\n{after}"
+    (folder / "synth.ys").write_text(script, encoding="utf-8")
+    run_tool(yosys(), folder, "-q", "synth.ys")
+
+
 def _columns(family: Family, cells: Cells, module: str) -> dict[str, int]:
     return {column: total(cells, module, functools.partial(family.cells_of, column)) for column in COLUMNS}
 
@@ -88,19 +109,16 @@ def netlist_of(design: EmittedDesign, harness: Harness | None, target: Target, f
     ------
     ToolMissing : no Yosys.  RuntimeError : it failed.
     """
-    (folder / "design.v").write_text(design.text, encoding="utf-8")
-    sources, top, options = "design.v", design.top, _synth_options(target)
+    sources, top, options = {"design.v": design.text}, design.top, _synth_options(target)
     if harness is None:
         options += target.family.bare
     else:
-        (folder / "harness.v").write_text(harness.text, encoding="utf-8")
-        sources, top = "design.v harness.v", harness.top
+        sources["harness.v"], top = harness.text, harness.top
     styles = [f'setattr -set ram_style "{style_of(target.family, words)}" {module}/m:words'
               for module, (words, _) in memory_modules(design).items()]
-    script = SCRIPT.format(kept=" ".join(kept_modules(design)), styles="\n".join(styles), synth=target.family.synth,
-                           options=options, top=top, netlist=NETLIST, sources=sources)
-    (folder / "synth.ys").write_text(script, encoding="utf-8")
-    run_tool(yosys(), folder, "-q", "synth.ys")
+    run_synthesis(target.family, sources, top, folder, options,
+                  KEEP.format(kept=" ".join(kept_modules(design)), styles="\n".join(styles)),
+                  FLATTEN.format(netlist=NETLIST))
     cells = read_cells(folder / "cells.json")
     units = [(branch, _columns(target.family, cells, branch.module)) for branch in branches(design)]
     return Netlist(units, _columns(target.family, cells, design.top),

@@ -3,6 +3,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,11 @@ from typing import Any
 from focus_rtl.gen.errors import CommandError
 from focus_rtl.gen.flow.harness import INSTANCE
 from focus_rtl.gen.flow.netlist import NETLIST
-from focus_rtl.gen.flow.targets import Clock, Target
+from focus_rtl.gen.flow.targets import Clock, Family, Target
 from focus_rtl.gen.fpga import ToolFailed, run_tool
 
-__all__ = ["CriticalPath", "DoesNotFit", "Routed", "Step", "critical_path", "register_of", "route", "too_much",
-           "unit_of"]
+__all__ = ["CriticalPath", "DoesNotFit", "Routed", "Step", "critical_path", "fmax_of",
+           "out_of_context", "register_of", "route", "run_nextpnr", "too_much", "unit_of", "used_of"]
 
 TOP = "(top)"
 """Where a cell is that is in none of the units that the design places."""
@@ -73,21 +74,52 @@ def route(target: Target, clock: Clock, folder: Path, seed: int, timeout: float 
     """
     family, constraints = target.family, f"clock.{target.family.suffix}"
     (folder / constraints).write_text(family.constraints(clock), encoding="utf-8")
+    options = (*target.device, family.option, constraints, "--timing-allow-fail")
+    report = run_nextpnr(family, options, folder, NETLIST, seed, timeout, target.name)
+    return Routed(seed, fmax_of(report), used_of(family, report), critical_path(report))
+
+
+def out_of_context(size: str, package: str, mhz: int) -> tuple[str, ...]:
+    """nextpnr's options for a unit without pins on an ECP5 of that size (`25k`), in its slowest speed grade."""
+    return (f"--{size}", "--package", package, "--speed", "6", "--out-of-context", "--freq", str(mhz),
+            "--timing-allow-fail")
+
+
+def run_nextpnr(family: Family, options: Sequence[str], folder: Path, netlist: str, seed: int,
+                timeout: float | None = None, name: str = "") -> dict[str, Any]:
+    """Place and route a netlist in `folder`, and give nextpnr's report: the one place that does.
+
+    options : the device and what is wanted of it.  name : of the target, for messages; else the device.
+
+    Raises
+    ------
+    DoesNotFit : no room.  fpga.TimedOut : not finished in `timeout` seconds.  ToolMissing, RuntimeError.
+    """
     (folder / "report.json").unlink(missing_ok=True)
     try:
-        run_tool(family.place(), folder, "-q", *target.device, "--json", NETLIST, family.option, constraints,
-                 "--seed", str(seed), "--report", "report.json", "--timing-allow-fail", timeout=timeout)
+        run_tool(family.place(), folder, "-q", *options, "--json", netlist, "--seed", str(seed), "--report",
+                 "report.json", timeout=timeout)
     except ToolFailed as error:
         if FULL.search(str(error)):
             words = next(line for line in str(error).splitlines() if FULL.search(line))
-            raise DoesNotFit(f"the design does not fit {target.name}: {words.removeprefix('ERROR: ')}",
-                             f"focus-rtl fit --target {target.name} proposes what does") from error
+            chip = name or f"{family.name} {options[0].removeprefix('--')}"
+            cure = f"focus-rtl fit --target {name} proposes what does" if name else "take a larger target"
+            raise DoesNotFit(f"the design does not fit {chip}: {words.removeprefix('ERROR: ')}", cure) from error
         raise
-    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    used = {column: report["utilization"][name]["used"] for column, name in family.used.items()
+    report: dict[str, Any] = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    return report
+
+
+def fmax_of(report: dict[str, Any]) -> float:
+    """MHz of the slowest clock in nextpnr's report."""
+    slowest: float = min(clock["achieved"] for clock in report["fmax"].values())
+    return round(slowest, 1)
+
+
+def used_of(family: Family, report: dict[str, Any]) -> dict[str, int]:
+    """Cells by column in nextpnr's report."""
+    return {column: report["utilization"][name]["used"] for column, name in family.used.items()
             if name in report["utilization"]}
-    slowest = min(clock["achieved"] for clock in report["fmax"].values())
-    return Routed(seed, round(slowest, 1), used, critical_path(report))
 
 
 def critical_path(report: dict[str, Any]) -> CriticalPath:

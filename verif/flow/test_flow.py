@@ -20,7 +20,15 @@ from focus_rtl.gen.flow.estimate import Estimate
 from focus_rtl.gen.flow.harness import Harness, harness_of
 from focus_rtl.gen.flow.netlist import NETLIST, Netlist
 from focus_rtl.gen.flow.report import Report
-from focus_rtl.gen.flow.route import DoesNotFit, critical_path, register_of, route, unit_of
+from focus_rtl.gen.flow.route import (
+    DoesNotFit,
+    critical_path,
+    out_of_context,
+    register_of,
+    route,
+    run_nextpnr,
+    unit_of,
+)
 from focus_rtl.gen.flow.targets import FAMILIES, TARGETS, Clock, Target, target_named
 from focus_rtl.gen.flow.tree import Branch, branches, kept_modules, memory_modules
 from focus_rtl.gen.units import choose
@@ -165,7 +173,7 @@ def test_a_report_becomes_a_placement(tmp_path: Path) -> None:
     found = route(with_nextpnr(HX8K, stub(tmp_path, "nextpnr", "0.99", body)), Clock("clk", 48), tmp_path, 7)
     assert (found.seed, found.mhz, found.used) == (7, 25.0, {"lut": 90, "ram": 1})
     said = (tmp_path / "said").read_text()
-    assert f"--hx8k --package ct256 --pcf-allow-unconstrained --json {NETLIST} --pcf clock.pcf --seed 7" in said
+    assert f"--hx8k --package ct256 --pcf-allow-unconstrained --pcf clock.pcf --timing-allow-fail --json {NETLIST} --seed 7" in said
     assert (tmp_path / "clock.pcf").read_text() == "set_frequency clk 48\n"
 
 
@@ -174,6 +182,12 @@ def test_a_design_without_room_is_refused_in_words(tmp_path: Path) -> None:
     with pytest.raises(DoesNotFit, match=r"does not fit ice40-hx8k: Unable to place cell 'core\.m', no BELs") as caught:
         route(with_nextpnr(HX8K, stub(tmp_path, "nextpnr", "0.99", body)), Clock("clk", 48), tmp_path, 1)
     assert caught.value.code == 2 and "fit --target ice40-hx8k" in caught.value.cure
+
+
+def test_a_unit_without_room_is_refused_out_of_context_as_well(tmp_path: Path) -> None:
+    family = with_nextpnr(HX8K, stub(tmp_path, "nextpnr", "0.99", "echo 'ERROR: Unable to place cell X'; exit 1")).family
+    with pytest.raises(DoesNotFit, match="does not fit ice40 25k: Unable to place cell X"):
+        run_nextpnr(family, out_of_context("25k", "CABGA381", 150), tmp_path, NETLIST, 1)
 
 
 def test_any_other_failure_is_told_as_it_is(tmp_path: Path) -> None:

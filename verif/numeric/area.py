@@ -3,6 +3,7 @@
 
     python -m focus_rtl.verif.numeric.area --json docs/areas.json           # the rows that are missing or stale
     python -m focus_rtl.verif.numeric.area --json docs/areas.json --jobs 2  # two rows at a time
+    python -m focus_rtl.verif.numeric.area --json docs/areas.json --transistors    # those alone, of what is recorded
     python -m focus_rtl.verif.numeric.area "pe dtype=int8 depth=1"          # one row, printed; `pe` alone: all of its
 
 Each row is measured by a process of its own and recorded at once; one that fails is reported, the others go on.
@@ -23,8 +24,9 @@ from focus_rtl.gen.fpga import nextpnr_ecp5, yosys
 from focus_rtl.gen.synth import DEVICE, Registered, synthesise
 from focus_rtl.gen.units import ChosenUnit, choose
 from focus_rtl.verif.bench.toolchain import ToolMissing, toolchain
+from focus_rtl.verif.flow.recount import Counted, recount
 from focus_rtl.verif.numeric.speed import speed
-from focus_rtl.verif.records import design_of, put, read, stamp
+from focus_rtl.verif.records import Record, design_of, put, read, stamp
 
 __all__ = ["ROWS", "Row", "measure", "pending"]
 
@@ -112,7 +114,7 @@ def measure(row: Row, seeds: int = SEEDS, tell: Callable[[str], None] = lambda _
     return {"figures": {name: {"value": value, "unit": unit} for name, (value, unit) in figures.items()},
             "fmax_seeds": found.seeds, "device": " ".join(DEVICE), "configuration": chosen.configuration,
             "seconds": round(time.monotonic() - begin),
-            **stamp(command, found.sha256, tools)}
+            **stamp(command, row.design(), tools)}
 
 
 def pending(rows: list[Row], path: Path, seeds: int) -> list[Row]:
@@ -158,6 +160,17 @@ def run(rows: list[Row], path: Path | None, jobs: int, seeds: int) -> list[str]:
     return failed
 
 
+def _replaced(record: Record, count: int) -> tuple[Record, int]:
+    figure = record["figures"]["transistors"]
+    return record | {"figures": record["figures"] | {"transistors": figure | {"value": count}}}, figure["value"]
+
+
+def count_again(rows: list[Row], path: Path) -> list[str]:
+    """Only the transistors of rows that are recorded; returns the names of those that are stale."""
+    return recount(path, {row.name: Counted(row.design, row.chosen.make) for row in rows},
+                   "python -m focus_rtl.verif.numeric.area --transistors", _replaced)
+
+
 def main() -> int:
     """Command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m focus_rtl.verif.numeric.area",
@@ -167,6 +180,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="record there; what is there of the same design is not measured")
     parser.add_argument("--jobs", type=int, default=1, help="rows at a time (1)")
     parser.add_argument("--list", action="store_true", help="only say which rows would be measured")
+    parser.add_argument("--transistors", action="store_true", help="count only them, of the rows that --json has")
     parser.add_argument("--raw", action="store_true", help="measure one row here and print its record as JSON")
     given = parser.parse_args()
     chosen = [row for row in ROWS.values() if not given.rows or row.name in given.rows or row.unit in given.rows]
@@ -175,7 +189,11 @@ def main() -> int:
         parser.error(f"no row {', '.join(unknown)}; there are {', '.join(ROWS)}")
     if given.seeds < 1 or given.jobs < 1:
         parser.error("--seeds and --jobs are at least 1")
+    if given.transistors and not given.json:
+        parser.error("--transistors changes what is recorded: it needs --json")
     try:
+        if given.transistors:
+            return int(bool(count_again(chosen, given.json)))
         if given.raw:
             print(json.dumps(measure(chosen[0], given.seeds, lambda step: print(f"{step} ...", file=sys.stderr))))
             return 0

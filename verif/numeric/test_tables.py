@@ -138,5 +138,13 @@ def test_a_row_measured_by_the_command(tmp_path: Path) -> None:
     assert 300 < value["transistors"] < 1188, "not optimised by ABC"  # without it: 1,188
     assert value["cycles"] > 1e5 and value["cycles_ratio"] > 0
     assert {"yosys", "nextpnr-ecp5", "verilator"} <= set(record["tools"])
+    assert len(record.pop("fmax_seeds")) == 1
+    put(path, name, edited := record | {"fmax_seeds": [1.0], "figures": record["figures"] | {
+        "transistors": record["figures"]["transistors"] | {"value": 1}}})
+    counted = subprocess.run([*command, "--transistors"], capture_output=True, text=True, check=False)
+    assert counted.stdout == f"{name}: 1 -> {value['transistors']} transistors\n", counted.stdout + counted.stderr
+    now = read(path)[name]
+    assert now.pop("recounted")["command"].endswith("--transistors"), "where the new count comes from"
+    assert now == edited | {"figures": record["figures"]}, "all else stays"
     again = subprocess.run(command, capture_output=True, text=True, check=False)
     assert again.stdout.startswith("0 of 1 rows to measure"), again.stdout

@@ -4,6 +4,7 @@
     python -m focus_rtl.verif.sec.cycles                         # the rows that are missing or stale, printed
     python -m focus_rtl.verif.sec.cycles --json docs/sec.json    # recorded; then python -m focus_rtl.verif.tables write
     python -m focus_rtl.verif.sec.cycles --only "cycles radix 2366 236"
+    python -m focus_rtl.verif.sec.cycles --json docs/sec.json --transistors     # those alone, of what is recorded
 
 Every mask that a sorter sends is compared with the golden model: a run that counts wrong masks counts for nothing.
 """
@@ -27,6 +28,7 @@ from focus_rtl.hdl.sec import layouts
 from focus_rtl.verif.bench.runner import simulate
 from focus_rtl.verif.bench.session import bench_test, config
 from focus_rtl.verif.bench.streams import Bench
+from focus_rtl.verif.flow.recount import Counted, recount
 from focus_rtl.verif.records import SEC, Record, design_of, put, read, stamp
 from focus_rtl.verif.sec.cases import beats, kept_words, softmax_rows
 from focus_rtl.verif.sec.tops import StoredSorter
@@ -121,12 +123,22 @@ def pending(path: Path) -> list[str]:
             if name not in records or records[name]["design_sha256"] != row.design()]
 
 
+def count_again(path: Path) -> list[str]:
+    """Only the transistors of the areas that are recorded; returns the names of those that are stale."""
+    rows = {f"area {unit}": Counted(ROWS[f"area {unit}"].design, choose(unit).make) for unit in AREAS}
+    return recount(path, rows, "python -m focus_rtl.verif.sec.cycles --transistors",
+                   lambda record, count: (record | {"transistors": count}, record["transistors"]))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m focus_rtl.verif.sec.cycles", description=__doc__.split("\n")[0])
     parser.add_argument("--json", type=Path, help="record there what is measured")
     parser.add_argument("--only", nargs="+", default=[], choices=list(ROWS), metavar="ROW", help="these rows only")
+    parser.add_argument("--transistors", action="store_true", help="count only them, of the areas that --json has")
     chosen = parser.parse_args(argv)
+    if chosen.transistors:
+        return int(bool(count_again(chosen.json or SEC)))
     for name in chosen.only or pending(chosen.json or SEC):
         found = ROWS[name].measure()
         print(f"{name}: {', '.join(f'{key} {value:,}' for key, value in found.items())}", flush=True)

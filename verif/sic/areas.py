@@ -5,7 +5,6 @@ The hierarchy stays: each distinct module is synthesised once and counted as oft
 takes a minute.  Nothing is optimised across a module's border; that is the same for all that are compared here.
 """
 
-import json
 import tempfile
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -14,9 +13,9 @@ from pathlib import Path
 
 from focus_rtl.gen.emit import EmittedDesign, verilog_of
 from focus_rtl.gen.flow.cells import read_cells, total
-from focus_rtl.gen.flow.netlist import transistors_of
+from focus_rtl.gen.flow.netlist import run_synthesis, transistors_of
+from focus_rtl.gen.flow.route import fmax_of, out_of_context, run_nextpnr
 from focus_rtl.gen.flow.targets import COLUMNS, ECP5
-from focus_rtl.gen.fpga import nextpnr_ecp5, run_tool, yosys
 from focus_rtl.gen.memories import block_modules, memory_rows, total_bits
 from focus_rtl.golden.params import Parameters
 from focus_rtl.hdl.core import Core
@@ -45,7 +44,7 @@ ROUTED = 5_000
 is what `focus-rtl synth` says of the core.
 """
 
-DEVICE = ("--85k", "--package", "CABGA756", "--speed", "6", "--out-of-context", "--freq", "100", "--timing-allow-fail")
+DEVICE = out_of_context("85k", "CABGA756", 100)
 
 
 @dataclass(frozen=True)
@@ -108,18 +107,10 @@ def transistors(design: EmittedDesign) -> dict[str, int]:
 
 def _ecp5(design: EmittedDesign, folder: Path) -> dict[str, int]:
     """LUTs, registers, multipliers and block memories of a design whose memories are inferred."""
-    (folder / "unit.v").write_text(design.text, encoding="utf-8")
-    run_tool(yosys(), folder, "-q", "-p",
-             f"read_verilog unit.v; synth_ecp5 -noflatten -noiopad -top {design.top} -json unit.json; "
-             f"delete t:$scopeinfo; tee -q -o cells.json stat -json -top {design.top}")
+    run_synthesis(ECP5, {"unit.v": design.text}, design.top, folder, f" -noflatten{ECP5.bare} -json unit.json",
+                  after=f"delete t:$scopeinfo\ntee -q -o cells.json stat -json -top {design.top}")
     cells = read_cells(folder / "cells.json")
     return {column: total(cells, design.top, partial(ECP5.cells_of, column)) for column in COLUMNS}
-
-
-def _fmax(folder: Path, seed: int) -> float:
-    run_tool(nextpnr_ecp5(), folder, *DEVICE, "--json", "unit.json", "--seed", str(seed), "--report", "report.json")
-    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    return round(next(clock["achieved"] for clock in report["fmax"].values()), 1)
 
 
 def area_of(unit: type[Unit], params: Parameters, seed: int = 1, routed: int = ROUTED) -> Area:
@@ -129,7 +120,7 @@ def area_of(unit: type[Unit], params: Parameters, seed: int = 1, routed: int = R
     with tempfile.TemporaryDirectory(prefix="focus-rtl-area-") as name:
         folder = Path(name)
         cells = _ecp5(design, folder)
-        fmax = _fmax(folder, seed) if cells["lut"] <= routed else None
+        fmax = fmax_of(run_nextpnr(ECP5, DEVICE, folder, "unit.json", seed)) if cells["lut"] <= routed else None
     return Area(transistors(logic)[logic.top], _bits(logic), **cells, fmax_mhz=fmax)
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from focus_rtl.gen.errors import CommandError
 from focus_rtl.gen.fpga import nextpnr_ecp5, yosys
 from focus_rtl.verif.bench.build import BuildError
 from focus_rtl.verif.bench.runner import SimulationError
@@ -183,7 +184,7 @@ def _run(rows: Sequence[Row], path: Path | None) -> int:
     for number, row in enumerate(rows, 1):
         try:
             record = measure(row)
-        except (AssertionError, RuntimeError, SimulationError, BuildError) as error:  # the other rows are worth having
+        except (AssertionError, CommandError, RuntimeError, SimulationError, BuildError) as error:  # the others go on
             failed += 1
             print(f"[{number}/{len(rows)}] {row.name}: FAILED: {error}", flush=True)
             continue
