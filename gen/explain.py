@@ -10,6 +10,7 @@ from focus_rtl.golden.params import Parameters
 from focus_rtl.hdl.numeric.mean import Reciprocal
 from focus_rtl.hdl.sic.averager import Averager
 from focus_rtl.hdl.sic.matcher import Matcher
+from focus_rtl.hdl.sic.serial_matcher import SerialMatcher
 
 __all__ = ["Estimate", "estimate", "kilobytes", "lanes", "limits", "mean_paces", "memory_table"]
 
@@ -49,7 +50,9 @@ def memory_table(rows: list[MemoryRow]) -> list[tuple[str, str, str, str, str]]:
 
 def pace(p: Parameters) -> int:
     """Cycles per vector of the matcher: a turn of the dot units for each of its neighbours and one for its own norm."""
-    return p.window // p.matcher_units * Matcher(p).pace if p.candidates else 1
+    if not p.candidates:
+        return 1
+    return SerialMatcher(p).pace if p.compare_multiplier == "shared" else p.window // p.matcher_units * Matcher(p).pace
 
 
 def mean_paces(p: Parameters) -> dict[str, int]:

@@ -17,6 +17,7 @@ from focus_rtl.hdl.memory.ram import Ram
 from focus_rtl.hdl.sic.averager import Averager
 from focus_rtl.hdl.sic.layouter import Layouter
 from focus_rtl.hdl.sic.matcher import Matcher, decision_layout
+from focus_rtl.hdl.sic.serial_matcher import SerialMatcher
 from focus_rtl.hdl.sic.window import bank_depth, behind, entry_of, offset_of
 from focus_rtl.hdl.unit import Unit, place
 
@@ -51,10 +52,13 @@ class Gather(Unit):
     the `Averager` instead, behind the tile's last index.
 
     All-zero vectors, text, padding, positions outside the grid, and everything when `dense`, pass unmatched in a cycle.
-    With a window of one position there is neither a layouter nor a matcher, and everything passes.
+    With a window of one position there is neither a layouter nor a matcher, and everything passes.  With
+    `compare_multiplier` = `shared`, none of this is there but what sends vectors out: a vector waits at the port until
+    the `SerialMatcher` has decided on it and it has left, and is then taken.
     Throughput: at most N / U rounds per vector (a window of N positions, U dot units), fewer where neighbours are
     missing, of `Matcher.pace` cycles each: V / lanes, or more with serial multipliers.  No more than `in_flight`
-    vectors in `latency` cycles; tiles are at least `between` cycles apart.
+    vectors in `latency` cycles; tiles are at least `between` cycles apart.  One at a time: `SerialMatcher.cycles`, and
+    two between vectors.
 
     Parameters
     ----------
@@ -89,7 +93,9 @@ class Gather(Unit):
 
     @property
     def latency(self) -> int:
-        """Cycles from the fetch of a vector without neighbours to its index at `out_maps`."""
+        """Cycles from the fetch of a vector without neighbours to its index at `out_maps`; one at a time, of any."""
+        if self.one_at_a_time:
+            return 0
         if not self.p.candidates:
             return _INDEX_CYCLES + _COLLECT_CYCLES
         matcher = Matcher(self.p)
@@ -104,8 +110,18 @@ class Gather(Unit):
         needed = self.latency // (max(1, matcher.rounds // 2) * matcher.pace) + 3
         return max(16, 1 << (needed - 1).bit_length())
 
+    @property
+    def one_at_a_time(self) -> bool:
+        """Whether the next vector is looked at only when the one before has left: the `SerialMatcher` decides."""
+        return self.p.compare_multiplier == "shared" and self.p.candidates > 0
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        (self._step if self.one_at_a_time else self._flow)(m)
+        return m
+
+    def _flow(self, m: Module) -> None:
+        """Vectors follow each other through memories."""
         queue = place(m, "keys", Ram(self._entry.size, self.in_flight, self.p.memories))
         results = place(m, "results", Ram(self._result.size, self.in_flight, self.p.memories))
         taken = Signal()  # the collector read a vector out of the queue
@@ -113,7 +129,23 @@ class Gather(Unit):
         decided, decision = self._match(m, fetched) if self.p.candidates else self._pass(m, fetched)
         done = self._index(m, decided, decision, results)
         self._collect(m, queue, results, done, taken)
-        return m
+
+    def _step(self, m: Module) -> None:
+        """A vector waits at the port until it has been decided on and has left; so nothing of it has to be stored."""
+        matcher, tile = place(m, "matcher", SerialMatcher(self.p)), self._order(m, Const(1, 1))
+        key, zero, result, leave = Signal(self._entry), Signal(), Signal(self._result), Signal()
+        self._tell(m, key, zero, tile)
+        m.d.comb += [
+            matcher.valid.eq(tile.running & self.vectors.valid & self.positions.valid),
+            self.vectors.ready.eq(matcher.done), self.positions.ready.eq(matcher.done),
+            Value.cast(matcher.vector).eq(Value.cast(self.vectors.payload)),
+            Value.cast(matcher.position).eq(Value.cast(self.positions.payload)),
+            matcher.zero.eq(key.zero), matcher.dense.eq(tile.order.dense), matcher.last.eq(key.last),
+            matcher.height.eq(tile.order.height), matcher.width.eq(tile.order.width),
+            matcher.enabled.eq(tile.order.mask), matcher.t2.eq(tile.t2), matcher.leave.eq(leave),
+            result.index.eq(matcher.index), result.unique.eq(matcher.unique),
+        ]
+        self._emit(m, matcher.decided, leave, key, result)
 
     def _order(self, m: Module, idle: Value) -> View:
         """The tile being fetched: takes an order when there is none; a new threshold waits until all have left."""
@@ -140,6 +172,15 @@ class Gather(Unit):
                 m.d.sync += running.eq(0)
         return view
 
+    def _tell(self, m: Module, key: View, zero: Value, tile: View) -> None:
+        """What is known of the vector at the port."""
+        m.d.comb += [
+            zero.eq(~Cat(*(_magnitude(self.p, element) for element in self.vectors.payload)).any()),
+            Value.cast(key.data).eq(Value.cast(self.vectors.payload)), key.zero.eq(zero), key.last.eq(tile.left == 1),
+        ]
+        if self._mean:
+            m.d.comb += key.dense.eq(tile.order.dense)
+
     def _fetch(self, m: Module, queue: Ram, taken: Value) -> _Fetched:
         """Starts the next vector when the window is free, or is being left, and the queue has room."""
         in_flight, tail = Signal(range(self.in_flight + 1)), Signal(range(self.in_flight))
@@ -150,12 +191,11 @@ class Gather(Unit):
             free.eq(tile.running & (in_flight != self.in_flight) & window),
             self.vectors.ready.eq(free & self.positions.valid), self.positions.ready.eq(free & self.vectors.valid),
             fetch.eq(free & self.vectors.valid & self.positions.valid),
-            zero.eq(~Cat(*(_magnitude(self.p, element) for element in self.vectors.payload)).any()),
-            Value.cast(key.data).eq(Value.cast(self.vectors.payload)), key.zero.eq(zero), key.last.eq(tile.left == 1),
+        ]
+        self._tell(m, key, zero, tile)
+        m.d.comb += [
             queue.w_en.eq(fetch), queue.w_addr.eq(tail), queue.w_data.eq(Value.cast(key)),
         ]
-        if self._mean:
-            m.d.comb += key.dense.eq(tile.order.dense)
         m.d.sync += in_flight.eq(in_flight + fetch - taken)
         with m.If(fetch):
             m.d.sync += tail.eq(tail + 1)
@@ -243,6 +283,10 @@ class Gather(Unit):
             m.d.sync += [here.eq(1), head.eq(head + 1)]
         with m.Elif(leave):
             m.d.sync += here.eq(0)
+        self._emit(m, here, leave, key, result)
+
+    def _emit(self, m: Module, here: Value, leave: Value, key: View, result: View) -> None:
+        """Sends out what becomes of the decided vector that is `here`; it leaves with `leave`."""
         others = Signal()  # the map and the summary have room
         emit = self._emit_means if self._mean else self._emit_first
         room = emit(m, here, leave, others, key, result)

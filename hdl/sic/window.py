@@ -20,8 +20,8 @@ from amaranth.utils import bits_for
 
 from focus_rtl.golden.params import Parameters
 
-__all__ = ["bank_depth", "behind", "choose", "code_bits", "code_of", "divide", "entry_of", "offset_of",
-           "place_layout", "rotate", "spot_of"]
+__all__ = ["after", "bank_depth", "behind", "choose", "code_bits", "code_of", "digits", "divide", "entry_of",
+           "offset_of", "place_layout", "rotate", "spot_of"]
 
 Sides = Sequence[int]
 
@@ -44,20 +44,32 @@ def code_of(sides: Sides, number: int) -> int:
     return code
 
 
-def _digits(sides: Sides, code: Value | int) -> list[Value]:
+def digits(sides: Sides, code: Value | int) -> list[Value]:
     """The digits of a code, in the order of `sides`."""
     value = Const(code, code_bits(sides)) if isinstance(code, int) else code
-    digits, low = [], 0
+    found, low = [], 0
     for side in reversed(sides):
-        digits.insert(0, value[low:low + _bits(side)])
+        found.insert(0, value[low:low + _bits(side)])
         low += _bits(side)
-    return digits
+    return found
+
+
+def after(sides: Sides, code: Value) -> Value:
+    """Code of the next number; of 0 behind the last."""
+    found: list[Value] = []
+    carry: Value = Const(1, 1)
+    for side, digit in zip(reversed(sides), reversed(digits(sides, code)), strict=True):
+        if side > 1:
+            full = digit == side - 1
+            found.append(Mux(carry, Mux(full, 0, digit + 1), digit)[:_bits(side)])
+            carry = carry & full
+    return Cat(*found)
 
 
 def behind(sides: Sides, a: Value | int, b: Value | int) -> Value:
     """Code of (a - b) mod side, digit by digit."""
     found = []
-    for side, x, y in zip(sides, _digits(sides, a), _digits(sides, b), strict=True):
+    for side, x, y in zip(sides, digits(sides, a), digits(sides, b), strict=True):
         if side > 1:
             found.append(x ^ y if side < 3 else Mux(x < y, x + 3 - y, x - y)[:2])
     return Cat(*reversed(found))
@@ -76,7 +88,7 @@ def choose(sides: Sides, values: Sequence[Value], code: Value) -> Value:
 def rotate(sides: Sides, values: Sequence[Value], key: Value) -> list[Value]:
     """Place n gets the value of number (key - n) mod side: banks in the order of slots, or the other way round."""
     values, stride = list(values), 1
-    for side, digit in zip(reversed(sides), reversed(_digits(sides, key)), strict=True):
+    for side, digit in zip(reversed(sides), reversed(digits(sides, key)), strict=True):
         turned = []
         for number in range(len(values)):
             own = number // stride % side
@@ -140,8 +152,8 @@ def offset_of(p: Parameters, spot: View, bank: Value | int | None = None) -> Val
     """
     row, column = spot.row, spot.column
     if bank is not None:
-        _, *own = _digits(p.block, spot.rest)
-        _, *other = _digits(p.block, bank)
+        _, *own = digits(p.block, spot.rest)
+        _, *other = digits(p.block, bank)
         row, column = ((axis - (far > near))[:len(axis)] if len(near) else axis
                        for axis, near, far in zip((row, column), own, other, strict=True))
     return (row * -(-p.grid_max[2] // p.block[2]) + column)[:bits_for(bank_depth(p) - 1)]

@@ -21,7 +21,7 @@ SIDES = ("block frames", "block rows", "block columns")
 
 WORDS: dict[str, tuple[str, ...]] = {
     "dtype": ("fp16", "bf16", "int8"), "pe_multiplier": ("dsp", "lut"), "dot_multiplier": ("dsp", "lut"),
-    "compare_multiplier": ("dsp", "lut", "serial"), "scale_multiplier": ("dsp", "lut", "serial"),
+    "compare_multiplier": ("dsp", "lut", "serial", "shared"), "scale_multiplier": ("dsp", "lut", "serial"),
     "representative": ("first", "mean"), "top_k": ("radix", "bubble")}
 
 EVERY: dict[str, tuple[int, ...]] = {
@@ -72,6 +72,8 @@ def _pairs_that_fit() -> frozenset[Pair]:
             for block, matchers in _windows():
                 if _units(rows, cols, lanes, block, matchers, 1) <= MOST_UNITS:
                     for dtype, kind in itertools.product(WORDS["dtype"], WORDS["compare_multiplier"]):
+                        if kind == "shared" and (dtype != "int8" or matchers != 1):
+                            continue
                         pairs |= set(_pairs({"dtype": dtype, "R": rows, "C": cols, "V/R": vector // rows, "S": lanes,
                                              "matchers": _kind(block, matchers), "compare_multiplier": kind,
                                              **_sides(block)}))
@@ -111,6 +113,8 @@ def _random(rng: Generator) -> Parameters | None:
     matchers = draw(matcher_choices(block))
     matcher_lanes = draw([number for number in _divisors(vector) if number & (number - 1) == 0])
     words = {name: str(rng.choice(legal)) for name, legal in WORDS.items()}
+    if words["compare_multiplier"] == "shared":
+        words["dtype"], matchers = "int8", 1
     units = _units(rows, cols, lanes, block, matchers, matcher_lanes)
     units += vector + matcher_lanes if words["representative"] == "mean" else 0
     if units > MOST_UNITS:

@@ -44,6 +44,11 @@ BYTES = make_params(dtype="int8", rows=3, cols=2, vector=6, grid_max=(8, 4, 6), 
                     compare_multiplier="serial", scale_multiplier="serial")
 """The other data types, without any multiplication that needs a DSP slice."""
 
+SHARED = make_params(dtype="int8", rows=2, cols=2, vector=4, m_tile=8, grid_max=(4, 4, 4), k_max=32, n_max=32,
+                     tokens_max=256, psum_banks=2, compare_multiplier="shared", scale_multiplier="serial",
+                     counter_bits=16)
+"""Gather takes one vector at a time."""
+
 BOTH = pytest.mark.parametrize("params", [TINY, WIDE], ids=["tiny", "wide"])
 
 STALLS = (ALWAYS, Stall(0.3), Stall(0.05, burst=20), Stall(0.6, burst=2), Stall(0.2, lazy=True))
@@ -69,7 +74,8 @@ def _clean(run: CoreRun) -> None:
         assert sum(report.counters[name] for name in CYCLE_NAMES) == report.counters["cycles"]
 
 
-@pytest.mark.parametrize("params", [TINY, WIDE, HASTY, BRAIN, BYTES], ids=["tiny", "wide", "hasty", "bf16", "int8"])
+@pytest.mark.parametrize("params", [TINY, WIDE, HASTY, BRAIN, BYTES, SHARED],
+                         ids=["tiny", "wide", "hasty", "bf16", "int8", "shared"])
 def test_jobs_back_to_back_under_every_stall(params: Parameters, seed: int) -> None:
     rng = np.random.default_rng(seed)
     jobs = [[random_core_job(rng, params, dense=kind == "dense", kind=kind, preload=bool(number % 2))

@@ -247,7 +247,8 @@ def test_short_slices_wait_for_weights_and_for_their_own_psums() -> None:
 
 
 @pytest.mark.parametrize(("changes", "cycles"), [((), 8), (("matchers=2",), 4), (("matchers=4",), 2),
-                                                 (("matchers=7",), 1), (("matchers=7", "matcher_lanes=8"), 4)])
+                                                 (("matchers=7",), 1), (("matchers=7", "matcher_lanes=8"), 4),
+                                                 (("dtype=int8", "compare_multiplier=shared"), 551)])
 def test_matcher_pace(changes: tuple[str, ...], cycles: int) -> None:
     params: Parameters = load("paper", changes).parameters
     assert f"a vector every {cycles} cycle" in dict(explain.lanes(params))["matcher"]

@@ -11,13 +11,13 @@ from focus_rtl.golden.job import ALL_CANDIDATES, Grid, Job, Tile, tiles_of
 from focus_rtl.golden.numeric.dtypes import Bits, is_zero, numbers, quantise
 from focus_rtl.golden.numeric.formats import multiply32
 from focus_rtl.golden.params import Parameters
-from focus_rtl.golden.sic.layouter import neighbours, windows
+from focus_rtl.golden.sic.layouter import inside, neighbours, windows
 from focus_rtl.golden.sic.matcher import dot, norms
 from focus_rtl.verif.golden.cases import random_tile, rough_vectors, smooth_video
 from focus_rtl.verif.oracles import brute
 
 __all__ = ["EVENTS", "EVENTS_OF", "WITHOUT_A_WINDOW", "Case", "common", "events_of", "named_cases", "random_cases",
-           "separated", "tile_vectors"]
+           "separated", "serial_costs", "tile_vectors"]
 
 EVENTS = {
     "text", "outside", "key zero", "unsound neighbour first", "unsound neighbour later",
@@ -223,6 +223,33 @@ def events_of(case: Case, before: Job | None, p: Parameters) -> tuple[Counter[st
     extremes = _extremes(vectors, window, job)
     return (told.events + extremes + Counter(name for name, seen in happened.items() if seen),
             unique + tile.tokens + 1)
+
+
+def serial_costs(p: Parameters, job: Job, vectors: Bits, cycles: dict[str, int]) -> list[int]:
+    """Cycles from `valid` to `decided` of each vector in a `SerialMatcher`; `cycles`: what takes how long there."""
+    tile, = job.tiles
+    zero, window = is_zero(vectors, p.dtype).all(axis=1), windows(tile, job.height, job.width, p.block)
+    found = []
+    for token, (image, *place) in enumerate(tile.positions.tolist()):
+        where = (place[0], place[1], place[2])
+        if job.dense or not image or not inside(where, job.height, job.width):
+            found.append(cycles["passes"])
+            continue
+        total, best = cycles["entered"], False
+        for number, (there, other) in enumerate(zip(neighbours(where, p.block), window[token].tolist(), strict=True)):
+            if zero[token]:
+                continue
+            if not job.mask >> number & 1 or min(there) < 0:
+                total += cycles["apart"]
+            elif other < 0 or zero[other]:
+                total += cycles["hidden"]
+            elif int(dot(vectors[token], vectors[other], p.dtype).view(np.int32)) <= 0:
+                total += cycles["opposed"]
+            else:
+                total += cycles["later" if best else "first"]
+                best = True
+        found.append(total + best * cycles["best"])
+    return found
 
 
 def _kinds(vectors: Bits, unique: int, job: Job, p: Parameters) -> dict[str, bool]:
