@@ -86,6 +86,7 @@ figures: $(STAMP)
 	$(BIN)/python -m focus_rtl.verif.golden.speed --json docs/concentrator.json
 	$(BIN)/python -m focus_rtl.verif.sic.budgets --json docs/budgets.json
 	$(BIN)/python -m focus_rtl.verif.sic.budgets --render
+	$(BIN)/python -m focus_rtl.verif.flow.calibrate
 	$(BIN)/python -m focus_rtl.verif.flow.boards --json docs/boards.json --seeds 5 --jobs $(JOBS)
 	$(BIN)/python -m focus_rtl.verif.tables write
 

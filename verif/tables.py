@@ -18,13 +18,14 @@ from pathlib import Path
 from focus_rtl.gen.flow.targets import COLUMNS
 from focus_rtl.verif.core import film as core_film
 from focus_rtl.verif.flow.boards import ROWS as BOARD_ROWS
+from focus_rtl.verif.flow.calibrate import POINTS
 from focus_rtl.verif.formal.claims import CLAIMS
 from focus_rtl.verif.golden import film, speed
 from focus_rtl.verif.numeric.area import ROWS
 from focus_rtl.verif.numeric.campaign import CAMPAIGNS
 from focus_rtl.verif.numeric.exhaustive import SPACES
 from focus_rtl.verif.pages import filled, grid, origin, shown
-from focus_rtl.verif.records import AREAS, ARITHMETIC, BOARDS, CONCENTRATOR, ROOT, SEC, Record, read
+from focus_rtl.verif.records import AREAS, ARITHMETIC, BOARDS, CONCENTRATOR, FIT, ROOT, SEC, Record, read
 from focus_rtl.verif.sec.cycles import ROWS as SEC_ROWS
 
 __all__ = ["TABLES", "TARGETS", "Table", "check", "differences", "render", "stale", "write"]
@@ -158,6 +159,13 @@ def _outer_units(record: Record) -> list[Record]:
     return [unit for unit in record["units"] if "." not in unit["unit"]]
 
 
+def _fit(name: str, record: Record) -> Cells:
+    target, *what = name.split()
+    return (f"`{' '.join(what)}`", f"`{target}`", *(f"{_value(record, figure):+.1%}" if figure.startswith("error") else
+            f"{_value(record, figure):,}" for figure in ("measured", "estimated", "error", "measured_ff",
+                                                         "estimated_ff", "error_ff")))
+
+
 BOARD_DESIGNS = {name: row.design for name, row in BOARD_ROWS.items()}
 
 
@@ -199,6 +207,9 @@ TABLES: dict[str, Table] = {
     "board_units": Parts(BOARDS, BOARD_DESIGNS, (
         "preset", "unit", "-:how many", "-:LUT each", "-:FF", "-:DSP", "-:RAM", "-:transistors"), _board_unit,
         SYNTHESIS_PAGE, _outer_units),
+    "fit": Table(FIT, {name: point.design for name, point in POINTS.items()}, (
+        "preset or unit", "target", "-:LUT or logic cells", "-:estimated", "-:error", "-:FF", "-:estimated",
+        "-:error"), _fit, SYNTHESIS_PAGE),
 }
 
 

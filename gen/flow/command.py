@@ -10,7 +10,7 @@ from pathlib import Path
 from focus_rtl.gen.configuration import load, preset_names
 from focus_rtl.gen.console import say, say_json, say_table
 from focus_rtl.gen.errors import CommandError
-from focus_rtl.gen.flow.estimate import ERROR, estimate
+from focus_rtl.gen.flow.estimate import WEIGHTS, estimate
 from focus_rtl.gen.flow.fit import Proposal, nearest_that_fits
 from focus_rtl.gen.flow.report import HEADERS, Report
 from focus_rtl.gen.flow.route import DoesNotFit
@@ -93,21 +93,22 @@ def fit(source: str | None, overrides: Sequence[str], target: str, as_json: bool
     chip = target_named(target)
     loaded = load(source or (target if target in preset_names() else "regress"), overrides)
     asked = estimate(loaded.parameters, chip)
-    over = asked.excess(chip)
-    near = {} if over else asked.excess(chip, 1 + ERROR)
+    error = WEIGHTS[chip.family.name].error
+    over = asked.excess(chip, 1 - error)
+    near = {} if over else asked.excess(chip, 1 + error)
     rows = [(column.upper(), f"{takes:,}", f"{holds:,}", f"{100 * takes / holds:.0f} %" if holds else "")
             for column, takes, holds in ((name, asked.takes[name], chip.holds[name]) for name in COLUMNS)]
     proposal = nearest_that_fits(loaded.parameters, lambda params: estimate(params, chip),
-                                 lambda found: found.excess(chip, 1 + ERROR), _told) if over else None
+                                 lambda found: found.excess(chip, 1 + error), _told) if over else None
     if as_json:
         say_json({"schema": "focus-rtl-fit/1", "name": loaded.name, "target": chip.name, "fits": not over,
-                  "sure": not over and not near, "takes": asked.takes, "holds": dict(chip.holds), "lut_error": ERROR,
+                  "sure": not over and not near, "takes": asked.takes, "holds": dict(chip.holds), "lut_error": error,
                   "units": asked.units, "proposal": None if proposal is None or not proposal.fits else
                   {"changes": proposal.changes, "takes": proposal.found.takes}})
     else:
         say_table(("", "takes", f"{chip.name} holds", "share"), rows, right=(1, 2, 3))
         largest = sorted(asked.units.items(), key=lambda item: -item[1])[:4]
-        say(f"LUT and FF may be {100 * ERROR:.0f} % off; most LUTs: "
+        say(f"LUT and FF may be {100 * error:.0f} % off; most LUTs: "
             + ", ".join(f"{name} {count:,}" for name, count in largest))
     if proposal is not None:
         raise DoesNotFit(f"{loaded.name} does not fit {chip.name}: " + "; ".join(

@@ -3,9 +3,10 @@
 
 RAM blocks follow from the shapes of the memories, multipliers from the widths of the products, flip-flops from the
 registers.  Look-up tables are the bits of `features`, each kind with a weight, fitted to synthesised cores unit by unit
-(docs/synthesis.md).
+(docs/synthesis.md), as are the pairs of bits of a product where a target has no multipliers.
 """
 
+import json
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,19 +21,33 @@ from focus_rtl.gen.memories import instance_counts
 from focus_rtl.golden.params import Parameters
 from focus_rtl.hdl.core import Core
 
-__all__ = ["CELLS_PER_FF", "ERROR", "SIDE", "WEIGHTS", "Estimate", "estimate", "estimate_design", "total_of"]
+__all__ = ["FILE", "SIDE", "WEIGHTS", "Bits", "Counted", "Estimate", "Weights", "count_bits", "estimate",
+           "estimate_design", "total_of", "weights_in"]
 
-WEIGHTS: Mapping[str, Mapping[str, float]] = {
-    "ecp5": {"add": 0.86, "compare": 0.30, "select": 0.77, "logic": 1.35, "reduce": 1.82, "shift": 0.0},
-    "ice40": {"add": 0.76, "compare": 0.0, "select": 0.70, "logic": 1.24, "reduce": 0.92, "shift": 0.0},
-}
-"""Look-up tables per bit of each kind, by family: fitted unit by unit, see docs/synthesis.md."""
+@dataclass(frozen=True)
+class Weights:
+    """Of a family, as `python -m focus_rtl.verif.flow.calibrate` has fitted them to synthesised cores and units.
 
-ERROR = 0.10
-"""How far the look-up tables of a whole core may be off, either way."""
+    weights : look-up tables per bit of each kind.  error : how far those of a whole core may be off, either way.
+    cells_per_ff : logic cells that a flip-flop takes beside those of the look-up tables; on ECP5, which counts them
+    apart, none.
+    """
 
-CELLS_PER_FF = {"ecp5": 0.0, "ice40": 0.5}
-"""Logic cells that a flip-flop takes beside those of the look-up tables: on iCE40 about every second has its own."""
+    weights: Mapping[str, float]
+    cells_per_ff: float
+    error: float
+
+
+FILE = Path(__file__).with_name("weights.json")
+
+
+def weights_in(text: str) -> dict[str, Weights]:
+    """By family, from the text of the file."""
+    return {family: Weights(**found) for family, found in json.loads(text).items()}
+
+
+WEIGHTS = weights_in(FILE.read_text(encoding="utf-8"))
+"""By family: the only place of them is the file."""
 
 SIDE = {"ecp5": 18, "ice40": 16}
 """Bits of a multiplier's operands."""
@@ -48,8 +63,8 @@ class Estimate:
     takes: dict[str, int]
     units: dict[str, int]
 
-    def excess(self, target: Target, share: float = 1 - ERROR) -> dict[str, float]:
-        """Column -> times too much, for what does not fit even if the look-up tables are `share` of the estimate."""
+    def excess(self, target: Target, share: float = 1.0) -> dict[str, float]:
+        """Column -> times too much, for what does not fit if the look-up tables are `share` of the estimate."""
         found = {column: (share if column in ("lut", "ff") else 1.0) * count / max(target.holds[column], 1e-9)
                  for column, count in self.takes.items()}
         return {column: ratio for column, ratio in found.items() if ratio > 1}
@@ -74,6 +89,53 @@ def _memory(family: Family, words: int, bits: int) -> tuple[int, int]:
     return words * bits * 2 // 3, (max(words, 2) + 1) * bits  # each word's enable, and a choice among them
 
 
+@dataclass(frozen=True)
+class Bits:
+    """What logic is made of, its parts included: bits by kind, and look-up tables and flip-flops of small memories."""
+
+    kinds: dict[str, int]
+    ff: int
+    small_lut: int
+    small_ff: int
+
+    def tables(self, weights: Weights) -> float:
+        """Look-up tables."""
+        return self.small_lut + sum(weights.weights[kind] * bits for kind, bits in self.kinds.items())
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A design before it is weighed: its bits, those of each outer unit (name -> how many, one's bits), multipliers."""
+
+    whole: Bits
+    units: dict[str, tuple[int, Bits]]
+    dsp: int
+
+
+def count_bits(design: EmittedDesign, target: Target) -> Counted:
+    """Count what `weigh` weighs.  Raises as `estimate_design`."""
+    family = target.family
+    with tempfile.TemporaryDirectory(prefix="focus-rtl-fit-") as folder:
+        features, products = features_of(design, Path(folder))
+    counts, side = instance_counts(design), SIDE[family.name]
+    dsp = sum(counts[module] * tiles_of(a, b, side) for module, found in products.items() for a, b in found)
+    small = {module: _memory(family, *shape) for module, shape in memory_modules(design).items()}
+    kinds = KINDS if not target.holds["dsp"] else tuple(kind for kind in KINDS if kind != "product")
+
+    def summed(module: str, kind: str) -> int:
+        return round(total_of(features, module, lambda own: own[kind]))
+
+    def memories(module: str, at: int) -> int:
+        return round(total_of(features, module, lambda own: sum(own[name] * each[at] for name, each in small.items())))
+
+    def bits(module: str) -> Bits:
+        return Bits({kind: summed(module, kind) for kind in kinds}, summed(module, "ff"), memories(module, 0),
+                    memories(module, 1))
+
+    units = {branch.path[0]: (branch.count, bits(branch.module)) for branch in branches(design, 1)}
+    return Counted(bits(design.top), units, dsp if target.holds["dsp"] else 0)
+
+
 def estimate_design(design: EmittedDesign, target: Target) -> Estimate:
     """The estimate of an emitted core or unit.
 
@@ -81,26 +143,11 @@ def estimate_design(design: EmittedDesign, target: Target) -> Estimate:
     ------
     ToolMissing, ToolFailed : no Yosys, or it failed.
     """
-    family, weights = target.family, WEIGHTS[target.family.name]
-    with tempfile.TemporaryDirectory(prefix="focus-rtl-fit-") as folder:
-        features, products = features_of(design, Path(folder))
-    counts, side = instance_counts(design), SIDE[family.name]
-
-    def tables(module: str) -> float:
-        return total_of(features, module, lambda own: sum(weights[kind] * own[kind] for kind in KINDS))
-
-    small = [(count, _memory(family, *shape)) for module, shape in memory_modules(design).items()
-             for count in [counts[module]]]
-    lut = round(tables(design.top)) + sum(count * each[0] for count, each in small)
-    ff = round(total_of(features, design.top, lambda own: own["ff"])) + sum(count * each[1] for count, each in small)
-    dsp = sum(counts[module] * tiles_of(a, b, side) for module, found in products.items() for a, b in found)
-    if not target.holds["dsp"]:  # products are made of logic, about a look-up table for each pair of bits
-        lut += sum(counts[module] * a * b for module, found in products.items() for a, b in found)
-        dsp = 0
-    takes = {"lut": lut + round(CELLS_PER_FF[family.name] * ff), "ff": ff, "dsp": dsp,
-             "ram": expected_blocks(family, design)}
-    units = {branch.path[0]: branch.count * round(tables(branch.module)) for branch in branches(design, 1)}
-    return Estimate(takes, units)
+    weights, counted = WEIGHTS[target.family.name], count_bits(design, target)
+    ff = counted.whole.ff + counted.whole.small_ff
+    lut = round(counted.whole.tables(weights) + weights.cells_per_ff * ff)
+    takes = {"lut": lut, "ff": ff, "dsp": counted.dsp, "ram": expected_blocks(target.family, design)}
+    return Estimate(takes, {name: count * round(bits.tables(weights)) for name, (count, bits) in counted.units.items()})
 
 
 def estimate(params: Parameters, target: Target) -> Estimate:

@@ -28,8 +28,8 @@ opt_clean
 write_json coarse.json
 """
 
-KINDS = ("add", "compare", "select", "logic", "reduce", "shift")
-"""What look-up tables are spent on, in bits; `ff` and `products` are counted beside them."""
+KINDS = ("add", "compare", "select", "logic", "reduce", "shift", "product")
+"""What look-up tables are spent on, in bits; of a product, the pairs of bits.  `ff` is counted beside them."""
 
 _GROUPS = {
     "add": ("$add", "$sub", "$neg", "$lt", "$le", "$gt", "$ge"), "compare": ("$eq", "$ne"),
@@ -99,6 +99,7 @@ def features_of(design: EmittedDesign, folder: Path) -> tuple[Features, dict[str
             if bits is not None:
                 features[module][bits[0]] += bits[1]
         products[module] = [(_width(cell, "A"), _width(cell, "B")) for cell in cells if cell["type"] == "$mul"]
+        features[module]["product"] = sum(a * b for a, b in products[module])
     return features, products
 
 

@@ -23,11 +23,15 @@ FOLD = 3
 
 @dataclass(frozen=True)
 class Harness:
-    """The Verilog of a harness, its module's name, and how many of its own flip-flops stand around the design."""
+    """The Verilog of a harness, its module's name, and how many of its own flip-flops stand around the design.
+
+    lone : those of them that have no look-up table before them.
+    """
 
     text: str
     top: str
     registers: int
+    lone: int
 
 
 def harness_of(design: EmittedDesign) -> Harness:
@@ -71,4 +75,4 @@ module {top}(input clk, input rst, input feed, output seen);
   );
 endmodule
 """
-    return Harness(text, top, feeds + bits + 1)
+    return Harness(text, top, feeds + bits + 1, feeds + 1)

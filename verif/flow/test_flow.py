@@ -335,6 +335,21 @@ def test_a_missing_tool_ends_with_its_code_and_leaves_nothing(tmp_path: Path) ->
     assert list(work.iterdir()) == []
 
 
+def test_what_was_found_before_the_time_was_up_is_kept(tmp_path: Path) -> None:
+    tools, work = tmp_path / "tools", tmp_path / "work"
+    tools.mkdir()
+    work.mkdir()
+    stub(tools, "nextpnr-ice40", "nextpnr 0.99", "sleep 300")
+    done = focus_rtl("synth", "--unit", "narrow", "--target", "ice40-hx8k", "--timeout", "1", "-o", "out", cwd=work,
+                     env={"PATH": f"{tools}:{os.environ['PATH']}"})
+    assert done.returncode == 1 and "error: seed 1: nextpnr-ice40 did not finish in 1 s" in done.stderr, done.stderr
+    assert "cure: give it more with --timeout" in done.stderr
+    assert "what is known until now is in out/report.md" in done.stderr
+    assert "NOT COMPLETE: seed 1: nextpnr-ice40 did not finish" in (work / "out" / "report.md").read_text("utf-8")
+    found = json.loads((work / "out" / "report.json").read_text("utf-8"))
+    assert not found["complete"] and found["whole"]["lut"] > 20 and "seeds" not in found
+
+
 def test_a_tool_that_fails_is_no_defect_of_ours(tmp_path: Path) -> None:
     stub(tmp_path, "yosys", "Yosys 0.99 (git)", "echo 'ERROR: out of memory'; exit 1")
     work = tmp_path / "work"

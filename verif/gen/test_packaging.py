@@ -46,8 +46,9 @@ def test_every_folder_with_code_is_a_listed_package() -> None:
     assert PROJECT["tool"]["setuptools"]["packages"] == sorted("focus_rtl." + ".".join(f.parts) for f in folders)
 
 
-def test_presets_are_package_data() -> None:
-    assert PROJECT["tool"]["setuptools"]["package-data"]["focus_rtl.gen"] == ["presets/*.toml"]
+def test_presets_and_weights_are_package_data() -> None:
+    assert PROJECT["tool"]["setuptools"]["package-data"] == {
+        "focus_rtl.gen": ["presets/*.toml"], "focus_rtl.gen.flow": ["weights.json"]}
     assert {path.stem for path in (ROOT / "gen" / "presets").iterdir()} == set(preset_names())
 
 
