@@ -28,7 +28,7 @@ __all__ = ["FILE", "SIDE", "WEIGHTS", "Bits", "Counted", "Estimate", "Weights", 
 class Weights:
     """Of a family, as `python -m focus_rtl.verif.flow.calibrate` has fitted them to synthesised cores and units.
 
-    weights : look-up tables per bit of each kind.  error : how far those of a whole core may be off, either way.
+    weights : look-up tables per bit of each kind.  error : how far a whole core may be off, either way.
     cells_per_ff : logic cells that a flip-flop takes beside those of the look-up tables; on ECP5, which counts them
     apart, none.
     """

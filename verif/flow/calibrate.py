@@ -9,6 +9,7 @@ of its bits of each kind, times the kind's weight.  All points count alike, what
 """
 
 import argparse
+import dataclasses
 import functools
 import hashlib
 import json
@@ -137,11 +138,7 @@ def _row(bits: Mapping[str, Any], lut: float, share: float) -> tuple[list[float]
     return [bits["kinds"].get(kind, 0) / share for kind in KINDS], (lut - bits["small_lut"]) / share
 
 
-def fitted(records: Sequence[Record]) -> Weights:
-    """The weights of a family from its points.
-
-    The error is that of the core that is furthest off, in whole per cent, rounded up.
-    """
+def _least_squares(records: Sequence[Record]) -> Weights:
     rows = [_row(part["bits"], part["lut"], record["lut"]) for record in records
             for part in (record, *record["units"].values())]
     found = solved(np.array([row for row, _ in rows]), np.array([wanted for _, wanted in rows]))
@@ -149,9 +146,18 @@ def fitted(records: Sequence[Record]) -> Weights:
     if not any(record["bits"]["kinds"].get("product") for record in records):
         weights["product"] = 1.0  # no point has one: a look-up table for each pair of bits
     cells = sum(record["lone"] for record in records) / sum(record["ff"] for record in records)
-    first = Weights(weights, round(cells, 3), 0.0)
-    worst = max(abs(_off(record, first)) for record in records if record["core"])
-    return Weights(weights, first.cells_per_ff, math.ceil(100 * worst) / 100)
+    return Weights(weights, round(cells, 3), 0.0)
+
+
+def fitted(records: Sequence[Record]) -> Weights:
+    """The weights of a family from its points.
+
+    The error is that of a core that the fit has not seen: each is left out once, and the one that is then furthest off
+    counts, in whole per cent, rounded up.
+    """
+    worst = max(abs(_off(record, _least_squares([other for other in records if other is not record])))
+                for record in records if record["core"])
+    return dataclasses.replace(_least_squares(records), error=math.ceil(100 * worst) / 100)
 
 
 def _estimated(record: Record, weights: Weights) -> tuple[int, int]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weights of `fit`: what is fitted is what was put in, the error is the worst core's, and the file says the same."""
+"""Weights of `fit`: what is fitted is what was put in, the error is an unseen core's, and the file says the same."""
 
 import json
 from pathlib import Path
@@ -52,12 +52,13 @@ def test_no_weight_is_negative() -> None:
     assert solved(equations, np.array([1.0, 3.0, 5.0]))[0] == 0, "nor a base below nothing"
 
 
-def test_the_error_is_that_of_the_worst_core(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    made = records(rng, 1.5)
-    found = fitted(made)
-    offs = [abs(calibrate._off(record, found)) for record in made if record["core"]]
-    assert found.error >= max(offs) > found.error - 0.0101 and found.error > 0.05
+def test_the_error_is_that_of_a_core_that_the_fit_has_not_seen(seed: int) -> None:
+    made = records(np.random.default_rng(seed), 1.5)
+    off = abs(calibrate._off(made[-1], fitted(made[:-1])))
+    assert off > 0.15, "the others explain themselves alone"
+    assert 0 <= fitted(made).error - off < 0.02
+    made[-1]["core"] = False
+    assert fitted(made).error < off, "a unit may be further off"
 
 
 def test_the_file_and_the_records_say_what_was_fitted(tmp_path: Path, seed: int) -> None:
