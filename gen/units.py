@@ -24,6 +24,7 @@ from focus_rtl.hdl.numeric.narrow import Narrow
 from focus_rtl.hdl.numeric.product import IntegerProduct
 from focus_rtl.hdl.numeric.recode import Recode
 from focus_rtl.hdl.numeric.requantise import IntToFloat, Requantise
+from focus_rtl.hdl.numeric.requantise_serial import RequantiseSerial
 from focus_rtl.hdl.numeric.widen import Widen
 from focus_rtl.hdl.sec.bubble import Bubble
 from focus_rtl.hdl.sec.importance import Importance
@@ -41,7 +42,8 @@ UNITS: dict[str, type[Unit]] = {
     "integer_square": IntegerSquare, "integer_verdict": IntegerVerdict, "mean": Mean, "multiply": Multiply,
     "multiply32": Multiply32, "narrow": Narrow, "offset_decoder": OffsetDecoder, "offset_encoder": OffsetEncoder,
     "pe": Pe, "product": Product, "product_greater": ProductGreater, "radix": Radix, "recode": Recode,
-    "reciprocal": Reciprocal, "requantise": Requantise, "sec": Sec, "widen": Widen,
+    "reciprocal": Reciprocal, "requantise": Requantise, "requantise_serial": RequantiseSerial, "sec": Sec,
+    "widen": Widen,
 }
 """Name on the command line -> class; its constructor's parameters are the keys of `--set`."""
 

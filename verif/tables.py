@@ -86,7 +86,7 @@ def _value(record: Record, figure: str) -> float:
 
 
 def _area(name: str, record: Record) -> Cells:
-    unit, _, depth = name.rpartition(" depth=")
+    unit, _, depth = name.partition(" depth=")
     whole = [f"{_value(record, figure):,}" for figure in ("lut", "ff", "dsp")]
     return (unit, depth, *whole, f"{_value(record, 'fmax'):.0f}", f"{_value(record, 'transistors'):,}",
             f"{_value(record, 'cycles') / 1e6:.1f} M", f"{_value(record, 'cycles_ratio'):.2f}")

@@ -16,6 +16,7 @@ __all__ = ["EVERY", "NUMBERS", "PAIRED", "WORDS", "empty_bins", "plan", "value_b
 
 VECTORS = (2, 4, 6, 8, 12, 16)
 MOST_UNITS = 40  # floating-point units that a small build may have
+MOST_STEPS = 6  # of a vector through serial requantisers, each of which takes dozens of cycles
 
 SIDES = ("block frames", "block rows", "block columns")
 
@@ -33,7 +34,7 @@ MATCHERS = ("one", "row", "frame", "all", "none")
 """What the matchers of a window take at a time, whatever its size; `none`: it has no neighbours."""
 
 NUMBERS = ("rows", "cols", "vector", "m_tile", "frames", "height", "width", "k_max", "n_max", "tokens_max",
-           "matcher_lanes", "sec_tokens_max", "sec_lanes", "offset_bits", "counter_bits")
+           "matcher_lanes", "scale_share", "sec_tokens_max", "sec_lanes", "offset_bits", "counter_bits")
 """Fields of which at least three values have to occur."""
 
 Pair = tuple[str, int | str, str, int | str]
@@ -115,9 +116,11 @@ def _random(rng: Generator) -> Parameters | None:
     words = {name: str(rng.choice(legal)) for name, legal in WORDS.items()}
     if words["compare_multiplier"] == "shared":
         words["dtype"], matchers = "int8", 1
+    share = draw(_divisors(cols))
     units = _units(rows, cols, lanes, block, matchers, matcher_lanes)
     units += vector + matcher_lanes if words["representative"] == "mean" else 0
-    if units > MOST_UNITS:
+    slow = words["dtype"] == "int8" and words["scale_multiplier"] == "serial" and vector // cols * share > MOST_STEPS
+    if units > MOST_UNITS or slow:
         return None
     return Parameters(
         **words, rows=rows, cols=cols, vector=vector, m_tile=m_tile, block=block,
@@ -126,7 +129,7 @@ def _random(rng: Generator) -> Parameters | None:
         tokens_max=draw((128, 200, 513, 4096)), scatter_lanes=lanes, psum_banks=banks,
         scatter_lookahead=draw(EVERY["scatter_lookahead"]), matchers=matchers, matcher_lanes=matcher_lanes,
         pe_depth=draw(EVERY["pe_depth"]), sec_tokens_max=draw((32, 64, 100)), sec_lanes=draw((2, 4, 8)),
-        offset_bits=draw((1, 2, 4, 8)), match_depth=draw(EVERY["match_depth"]), scale_share=1,
+        offset_bits=draw((1, 2, 4, 8)), match_depth=draw(EVERY["match_depth"]), scale_share=share,
         counter_bits=draw((16, 24, 32)), memories="inferred")
 
 

@@ -31,7 +31,7 @@ TESTS = core_faults.TESTS | sec_faults.TESTS
 
 AREAS = ("golden", "hdl", "gen", "verif")
 
-FOUND = re.compile(r"^FAILED .* - .*(Mismatch|SimulationError): ", re.MULTILINE)
+FOUND = re.compile(r"^FAILED .* - .*(Difference|Mismatch|SimulationError): ", re.MULTILINE)
 """What a fault that was found looks like; anything else (the source does not run, the build fails) proves nothing."""
 
 

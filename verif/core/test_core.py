@@ -41,7 +41,7 @@ BRAIN = make_params(dtype="bf16", rows=4, cols=2, vector=4, grid_max=(8, 5, 4), 
                     compare_multiplier="lut", match_depth=3, counter_bits=16)
 BYTES = make_params(dtype="int8", rows=3, cols=2, vector=6, grid_max=(8, 4, 6), k_max=64, n_max=64, tokens_max=256,
                     scatter_lanes=2, matchers=2, matcher_lanes=2, pe_multiplier="lut", dot_multiplier="lut",
-                    compare_multiplier="serial", scale_multiplier="serial")
+                    compare_multiplier="serial", scale_multiplier="lut", scale_share=2)
 """The other data types, without any multiplication that needs a DSP slice."""
 
 SHARED = make_params(dtype="int8", rows=2, cols=2, vector=4, m_tile=8, grid_max=(4, 4, 4), k_max=32, n_max=32,

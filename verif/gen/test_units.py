@@ -31,7 +31,7 @@ def test_every_unit_comes_with_ports_and_contract(name: str) -> None:
     assert summary_of(name).endswith(".")
 
 
-@pytest.mark.parametrize(("name", "overrides"), [("add", []), ("requantise", ["multiplier=serial"]),
+@pytest.mark.parametrize(("name", "overrides"), [("add", []), ("requantise_serial", []),
                                                  ("pe", ["multiplier=lut"]), ("sec", []), ("offset_decoder", [])])
 def test_units_lint_in_silence(name: str, overrides: list[str], tmp_path: Path) -> None:
     made = generate_unit(choose(name, overrides))

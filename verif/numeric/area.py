@@ -36,28 +36,33 @@ SEEDS = 5
 
 @dataclass(frozen=True)
 class Row:
-    """A unit with the parameters that are set, a word each (`dtype=fp16`), and a depth."""
+    """A unit with the parameters that are set, a word each (`dtype=fp16`), and a depth, if it has one."""
 
     unit: str
     settings: tuple[str, ...]
-    depth: int
+    depth: int | None
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """All parameters, as `--set` takes them."""
+        return self.settings if self.depth is None else (*self.settings, f"depth={self.depth}")
 
     @property
     def name(self) -> str:
         """What a record is called, and the command line."""
-        return " ".join((self.unit, *self.settings, f"depth={self.depth}"))
+        return " ".join((self.unit, *self.words))
 
     @property
     def chosen(self) -> ChosenUnit:
         """The unit as `gen/units.py` has it."""
-        return choose(self.unit, [*self.settings, f"depth={self.depth}"])
+        return choose(self.unit, self.words)
 
     def design(self) -> str:
         """SHA-256 of the Verilog that is synthesised: the unit between registers."""
         return design_of(Registered(self.chosen.make(), self.depth == 0))
 
 
-MEASURED: tuple[tuple[str, tuple[int, ...]], ...] = (
+MEASURED: tuple[tuple[str, tuple[int | None, ...]], ...] = (
     ("pe dtype=fp16", (1, 2, 3, 4)),
     ("pe dtype=bf16", (1, 2, 3, 4)),
     ("pe dtype=int8", (1, 2, 3, 4)),
@@ -78,7 +83,7 @@ MEASURED: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("multiply32", (2, 4)),
     ("requantise", (4, 8)),
     ("requantise multiplier=lut", (4,)),
-    ("requantise multiplier=serial", (4,)),
+    ("requantise_serial", (None,)),
     ("product_greater", (2, 4)),
     ("product_greater multiplier=lut", (2,)),
     ("product_greater multiplier=serial", (2,)),
@@ -106,9 +111,8 @@ def measure(row: Row, seeds: int = SEEDS, tell: Callable[[str], None] = lambda _
     figures = {"lut": (found.lut, "LUT"), "ff": (found.ff, "FF"), "dsp": (found.dsp, "DSP slices"),
                "fmax": (found.fmax_mhz, "MHz"), "transistors": (found.transistors, "transistors"),
                "cycles": (rate, "cycles per CPU second"), "cycles_ratio": (ratio, "of a bare register's")}
-    command = " ".join(["focus-rtl synth --unit", row.unit, *(f"--set {word}" for word in row.settings),
-                        f"--set depth={row.depth} --seeds {seeds}; python -m focus_rtl.verif.numeric.area",
-                        f"'{row.name}'"])
+    command = " ".join(["focus-rtl synth --unit", row.unit, *(f"--set {word}" for word in row.words),
+                        f"--seeds {seeds}; python -m focus_rtl.verif.numeric.area", f"'{row.name}'"])
     tools = {"yosys": yosys().version, "nextpnr-ecp5": nextpnr_ecp5().version,
              "verilator": toolchain().verilator.version}
     return {"figures": {name: {"value": value, "unit": unit} for name, (value, unit) in figures.items()},

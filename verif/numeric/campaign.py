@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Additions and multiply-accumulates by the ten million, aimed at every bin of `bins`, against golden, bit by bit.
+"""Additions, multiply-accumulates and requantisations by the ten million, aimed at every bin, against golden.
 
     python -m focus_rtl.verif.numeric.campaign                        # all, a minute or two
     python -m focus_rtl.verif.numeric.campaign mac_bf16 --seed 7
@@ -24,8 +24,10 @@ from numpy.typing import NDArray
 from focus_rtl.golden.numeric import elements, formats
 from focus_rtl.hdl.numeric.add import Add
 from focus_rtl.hdl.numeric.multiply_add import MultiplyAdd
+from focus_rtl.hdl.numeric.requantise import Requantise
 from focus_rtl.verif.numeric.bins import SHAPE, bin_names, bin_of, unreachable
 from focus_rtl.verif.numeric.exhaustive import Difference
+from focus_rtl.verif.numeric.halves import NAMES, OUT_OF_REACH, draw_halves, half_bins
 from focus_rtl.verif.numeric.harness import Harness, Lane
 from focus_rtl.verif.numeric.native import Native
 from focus_rtl.verif.records import Record, design_of, put, stamp
@@ -218,6 +220,8 @@ CAMPAIGNS: dict[str, Campaign] = {
     "mac_bf16": _mac("bf16", draw_bf16, 16, reasons=unreachable(False)),
     "mac_int8": _mac("int8", draw_int8, 8, bins=_int_bins, number=len(INT_NAMES), name_of=INT_NAMES.__getitem__,
                      reasons=_INT_REASONS),
+    "requantise": Campaign(Lane("o", lambda: Requantise(0), {"a": "a", "b": "b"}), {"a": 32, "b": 32}, draw_halves,
+                           _first, elements.requantise, half_bins, len(NAMES), NAMES.__getitem__, OUT_OF_REACH),
 }
 
 
@@ -288,7 +292,7 @@ def record_of(name: str, seed: int, outcome: Outcome) -> Record:
 def main() -> int:
     """Command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m focus_rtl.verif.numeric.campaign",
-                                     description="additions and multiply-accumulates against golden")
+                                     description="additions, multiply-accumulates and requantisations against golden")
     parser.add_argument("campaigns", nargs="*", metavar="campaign", help=f"of {', '.join(CAMPAIGNS)}; else all")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().getrandbits(31))
     parser.add_argument("--sets", type=int, default=SETS, help=f"triples at least (default: {SETS:,})")
