@@ -37,12 +37,12 @@ __all__ = ["SerialMatcher"]
 _T2_BITS = 17
 
 _ORDERS = StructLayout(dict.fromkeys(
-    ("look", "write", "wipe", "start", "feed", "load", "keep", "multiply", "subtract", "judge", "rest"), 1))
+    ("look", "see", "write", "wipe", "start", "feed", "load", "keep", "multiply", "subtract", "judge", "rest"), 1))
 """What the control tells the others in a cycle.
 
-look : read the tag of `entry`.  write, wipe : write it; nothing.  start, feed : a dot product from 0; one beat of it.
-load, keep : a dot, or a product, becomes a factor.  multiply, subtract : a step of one product, or of the difference of
-two.  judge : a positive difference makes a new best.  rest : between two vectors.
+look, see : read the tag of `entry`; keep its norm.  write, wipe : write it; nothing.  start, feed : a dot product from
+0; one beat of it.  load, keep : a dot, or a product, becomes a factor.  multiply, subtract : a step of one product, or
+of the difference of two.  judge : a positive difference makes a new best.  rest : between two vectors.
 """
 
 
@@ -150,14 +150,15 @@ class SerialMatcher(Unit):
         total = self._dot(m, do, at)
         norm = Signal(self._steps)  # the last dot: one that is squared, bit by bit, or in the end the key's own norm
         tag = self._tags(m, do, at, norm)
-        acc = self._products(m, do, at, total, norm, tag)
+        other_norm = Signal(self._steps)
+        acc = self._products(m, do, at, total, norm, other_norm, tag)
         self._decide(m, do, at, tag, acc)
         spot = Signal(place_layout(self.p), name="spot_s1")
         with m.If(do.rest):
             m.d.sync += spot.eq(spot_of(m, self.p, self.position))
         with m.FSM(init="WIPE"):
             self._begin_and_end(m, do, at)
-            self._look(m, do, at, spot, tag)
+            self._look(m, do, at, spot, tag, other_norm)
             self._compute(m, do, at, total)
         return m
 
@@ -194,10 +195,10 @@ class SerialMatcher(Unit):
                 with m.If(written):
                     m.next = "WIPE"
 
-    def _look(self, m: Module, do: View, at: _Walk, spot: View, tag: View) -> None:
+    def _look(self, m: Module, do: View, at: _Walk, spot: View, tag: View, other_norm: Value) -> None:
         """States that go from slot to slot: what is no candidate is left out."""
         bank = behind(self.p.block, spot.rest, at.slot)
-        (asked, visible), seen = self._visible(m, at, tag), Signal()
+        (asked, told), hit = self._wanted(m, at, tag), Signal()
         with m.State("SEEK"):
             m.d.comb += do.start.eq(1)
             m.d.sync += [at.entry.eq(entry_of(self.p.block, bank, offset_of(self.p, spot, bank), bank_depth(self.p))),
@@ -212,16 +213,17 @@ class SerialMatcher(Unit):
             m.d.comb += do.look.eq(1)
             m.next = "SEE"
         with m.State("SEE"):
-            m.d.sync += seen.eq(visible)  # a memory's way to the states takes a cycle
+            m.d.comb += do.see.eq(1)
+            m.d.sync += hit.eq(told)  # the way from a memory to the states is cut
             m.next = "SEEN"
         with m.State("SEEN"):
-            with m.If(seen):
+            with m.If(hit & other_norm.any()):
                 m.next = "DOT"
             with m.Else():
                 self._go_on(m, at)
 
-    def _visible(self, m: Module, at: _Walk, tag: View) -> tuple[Value, Value]:
-        """Whether the slot's neighbour counts if it is there; whether the tag that was read is that neighbour's."""
+    def _wanted(self, m: Module, at: _Walk, tag: View) -> tuple[Value, Value]:
+        """Whether the slot's neighbour counts if it is there; whether the tag that was read is of its frame."""
         axes = self.position.frame, self.position.row, self.position.column
         far = digits(self.p.block, at.slot)
         inside = [~((back != 0) & (axis == 0) | (back == 2) & (axis == 1))
@@ -229,7 +231,7 @@ class SerialMatcher(Unit):
         enabled = choose(self.p.block, [Const(0, 1), *self.enabled], at.slot)
         asked, wanted = Signal(), Signal.like(self.position.frame, name="wanted")
         m.d.comb += [asked.eq(enabled & Cat(inside).all()), wanted.eq(self.position.frame - far[0])]
-        return asked, tag.norm.any() & (tag.frame == wanted)
+        return asked, tag.frame == wanted
 
     def _go_on(self, m: Module, at: _Walk) -> None:
         """To the next slot; to the key's own behind the last."""
@@ -318,7 +320,8 @@ class SerialMatcher(Unit):
             m.d.sync += total.eq(total.as_signed() + beat_sum)
         return total
 
-    def _products(self, m: Module, do: View, at: _Walk, total: Value, norm: Value, tag: View) -> Value:
+    def _products(self, m: Module, do: View, at: _Walk, total: Value, norm: Value, other_norm: Value,
+                  tag: View) -> Value:
         """One product, or the difference of two, of a step for each bit; returns it."""
         steps, half = self._steps, at.half
         a, c = Signal(self._q_bits, name="factor_a"), Signal(self._q_bits, name="factor_c")  # of norms or squares
@@ -327,7 +330,7 @@ class SerialMatcher(Unit):
         # First bits: of the dot or the best norm; of the best norm or t2.  Second: of the neighbour's norm or 65536.
         first = Mux(do.multiply, Mux(at.own, best_norm[-1], norm[-1]),
                     Mux(at.own, _from_the_top(self.t2, steps, at.count), best_norm[-1]))
-        second = Mux(at.own, at.count == steps - _T2_BITS, _from_the_top(tag.norm, steps, at.count))
+        second = Mux(at.own, at.count == steps - _T2_BITS, other_norm[-1])
         # A step is a cycle late in the sum: the way from a memory through its bits to the carry is cut.
         step_s1 = late(m, do.multiply | do.subtract, 1, "step", reset=True)
         half_s1, first_s1, second_s1 = (late(m, one, 1, name) for one, name in
@@ -351,9 +354,13 @@ class SerialMatcher(Unit):
         with m.Elif(do.multiply & ~at.own):
             m.d.sync += norm.eq(norm.rotate_left(1))
         with m.If(do.judge & ~acc[-1]):
-            m.d.sync += [c.eq(a), best_norm.eq(tag.norm)]
+            m.d.sync += [c.eq(a), best_norm.eq(other_norm)]
         with m.Elif(do.multiply & at.own | half):
             m.d.sync += best_norm.eq(best_norm.rotate_left(1))
+        with m.If(do.see):
+            m.d.sync += other_norm.eq(tag.norm)
+        with m.Elif(half):
+            m.d.sync += other_norm.eq(other_norm.rotate_left(1))
         return acc
 
     def _decide(self, m: Module, do: View, at: _Walk, tag: View, acc: Value) -> None:
