@@ -9,6 +9,7 @@ from focus_rtl.gen.memories import MemoryRow, bytes_written_out, total_bits
 from focus_rtl.golden.params import Parameters
 from focus_rtl.hdl.numeric.mean import Reciprocal
 from focus_rtl.hdl.sic.averager import Averager
+from focus_rtl.hdl.sic.gather import Gather
 from focus_rtl.hdl.sic.matcher import Matcher
 from focus_rtl.hdl.sic.serial_matcher import SerialMatcher
 
@@ -52,7 +53,9 @@ def pace(p: Parameters) -> int:
     """Cycles per vector of the matcher: a turn of the dot units for each of its neighbours and one for its own norm."""
     if not p.candidates:
         return 1
-    return SerialMatcher(p).pace if p.compare_multiplier == "shared" else p.window // p.matcher_units * Matcher(p).pace
+    if p.compare_multiplier == "shared":
+        return SerialMatcher(p).pace
+    return p.window // p.matcher_units * Matcher(p).pace + Gather(p).pause
 
 
 def mean_paces(p: Parameters) -> dict[str, int]:

@@ -259,7 +259,7 @@ class Parameters:
     compare_multiplier : how the matcher squares, scales and compares: `dsp`, `lut`, or `serial`, some bits a cycle; or
         `shared`, one bit a cycle by one adder for everything, which takes the window's vectors one after another.
     match_depth : registers of a square, a scaling and a comparison of the matcher; more than 2 also cut the way from
-        the window to the vector that comes next.
+        a vector's window to the next vector, which then comes a cycle later.
     scale_multiplier : how int8 sums are multiplied by their scales: `dsp`, `lut` or `serial`; other dtypes have none.
         Also how sums become means, where `serial` counts as `lut`.
     scale_share : columns that share a requantiser, one after another (int8).

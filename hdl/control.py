@@ -159,7 +159,7 @@ class Control(Unit):
 class OutputTiles(Unit):
     """A tile order in -> an order for the output buffer and one for gather, for each of its output vectors.
 
-    Latency 1 cycle, throughput one output tile per cycle.
+    Latency 0 cycles to the output buffer, 1 to gather; throughput one output tile per cycle.
 
     Parameters
     ----------
@@ -183,21 +183,19 @@ class OutputTiles(Unit):
         m = Module()
         p = self.p
         tile = self.tiles.payload
-        outputs = place(m, "to_buffer", Skid(layouts.output_order(p)))
-        gathers = place(m, "to_gather", Skid(p.count_bits))
+        outputs, gathers = self.outputs, place(m, "to_gather", Skid(p.count_bits))
         vector = Signal.like(tile.vectors)
         last = vector == tile.vectors - 1
         both = Signal()
         m.d.comb += [
-            both.eq(self.tiles.valid & outputs.i.ready & gathers.i.ready),
-            outputs.i.valid.eq(both), gathers.i.valid.eq(both), self.tiles.ready.eq(both & last),
-            outputs.i.payload.tokens.eq(tile.tokens), gathers.i.payload.eq(tile.tokens),
-            outputs.i.payload.cols.eq(Mux(last, tile.last_cols, p.col_passes)),
-            outputs.i.payload.lanes.eq(Mux(last, tile.last_lanes, p.vector)),
+            outputs.valid.eq(self.tiles.valid & gathers.i.ready), both.eq(outputs.valid & outputs.ready),
+            gathers.i.valid.eq(both), self.tiles.ready.eq(both & last),
+            outputs.payload.tokens.eq(tile.tokens), gathers.i.payload.eq(tile.tokens),
+            outputs.payload.cols.eq(Mux(last, tile.last_cols, p.col_passes)),
+            outputs.payload.lanes.eq(Mux(last, tile.last_lanes, p.vector)),
+            self.gathers.valid.eq(gathers.o.valid), gathers.o.ready.eq(self.gathers.ready),
+            self.gathers.payload.eq(gathers.o.payload),
         ]
         with m.If(both):
             m.d.sync += vector.eq(Mux(last, 0, vector + 1))
-        for skid, out in ((outputs, self.outputs), (gathers, self.gathers)):
-            m.d.comb += [out.valid.eq(skid.o.valid), skid.o.ready.eq(out.ready),
-                         Value.cast(out.payload).eq(Value.cast(skid.o.payload))]
         return m

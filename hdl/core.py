@@ -18,6 +18,7 @@ from focus_rtl.hdl.control import Control, OutputTiles
 from focus_rtl.hdl.sec import layouts as sec_layouts
 from focus_rtl.hdl.sec.positions import Positions
 from focus_rtl.hdl.sec.sec import Sec
+from focus_rtl.hdl.sic.assembler import Assembler
 from focus_rtl.hdl.sic.gather import Gather
 from focus_rtl.hdl.sic.map_buffer import MapBuffer
 from focus_rtl.hdl.sic.output_buffer import OutputBuffer
@@ -111,9 +112,7 @@ class Core(Unit):
         bad_scale = self._leave(m, output_tiles, output, gather)
         connect(m, flipped(self.positions), positions.direct)
         connect(m, flipped(self.retained), positions.retained)
-        skid = place(m, "positions_skid", Skid(layouts.position(p)))
-        connect(m, positions.positions, skid.i)
-        connect(m, skid.o, gather.positions)
+        connect(m, positions.positions, gather.positions)
         connect(m, gather.outputs, flipped(self.outputs))
         connect(m, gather.out_maps, flipped(self.out_maps))
         connect(m, gather.summary, flipped(self.summary))
@@ -146,19 +145,22 @@ class Core(Unit):
     def _leave(self, m: Module, output_tiles: OutputTiles, output: OutputBuffer, gather: Gather) -> Value:
         """From the output buffer to gather: elements as they are, int32 sums through the output stage."""
         p = self.p
-        if p.leave_bits == p.element_bits:
+        floats = p.leave_bits == p.element_bits
+        fork = place(m, "output_fork", Fork(layouts.output_order(p), 1 if floats else 2))
+        connect(m, output_tiles.outputs, fork.i)
+        if floats:
+            assembler = place(m, "assembler", Assembler(p))
             skid = place(m, "output_skid", Skid(layouts.vector_elements(p)))
-            connect(m, output_tiles.outputs, output.orders)
-            connect(m, output.vectors, skid.i)
+            connect(m, fork.o[0], output.orders)
+            connect(m, output.words, assembler.words)
+            connect(m, assembler.vectors, skid.i)
             connect(m, skid.o, gather.vectors)
             return Value.cast(0)
-        fork = place(m, "output_fork", Fork(layouts.output_order(p), 2))
         stage = place(m, "output_stage", OutputStage(p))
-        connect(m, output_tiles.outputs, fork.i)
         connect(m, fork.o[0], output.orders)
         connect(m, fork.o[1], stage.orders)
         connect(m, flipped(self.scales), stage.scales)
-        connect(m, output.vectors, stage.vectors)
+        connect(m, output.words, stage.words)
         connect(m, stage.elements, gather.vectors)
         return stage.bad_scale
 

@@ -10,10 +10,10 @@ from amaranth.utils import bits_for
 from focus_rtl.golden.params import Parameters
 
 __all__ = [
-    "COUNTERS", "CYCLES", "ERRORS", "ORDERS", "TAG_BITS", "accumulators", "array_beat", "gather_order", "grid_position",
-    "index_beat", "job", "maps", "orders", "output_order", "place_order", "position", "preloads", "psum_beat", "scales",
-    "scatter_order", "slice_beat", "status", "summary", "tile", "tile_order", "vector_beat", "vector_elements",
-    "weights",
+    "COUNTERS", "CYCLES", "ERRORS", "ORDERS", "TAG_BITS", "accumulators", "array_beat", "gather_order",
+    "grid_position", "index_beat", "job", "maps", "orders", "output_order", "output_word", "place_order",
+    "position", "preloads", "psum_beat", "scales", "scatter_order", "slice_beat", "status", "summary", "tile",
+    "tile_order", "vector_beat", "vector_elements", "weights",
 ]
 
 ORDERS = 4
@@ -56,7 +56,8 @@ def _sides(p: Parameters) -> dict[str, int]:
 
 
 def _matching(p: Parameters) -> dict[str, int]:
-    return {**_sides(p), "t2": 32, "mask": p.candidates, "dense": 1}
+    # The squared threshold is a binary32; for int8 it is a number of 65536ths, up to all of them.
+    return {**_sides(p), "t2": 17 if p.dtype == "int8" else 32, "mask": p.candidates, "dense": 1}
 
 
 def _walk(p: Parameters) -> dict[str, int]:
@@ -132,8 +133,13 @@ def vector_elements(p: Parameters) -> ArrayLayout:
 
 
 def accumulators(p: Parameters) -> ArrayLayout:
-    """The V words of a vector as the output buffer holds them, lane 0 low: elements, or int32 sums for int8."""
+    """The V sums of a vector as they leave scatter, lane 0 low: elements, or int32 sums for int8."""
     return ArrayLayout(p.leave_bits, p.vector)
+
+
+def output_word(p: Parameters) -> StructLayout:
+    """C of them, as the output buffer holds them, and whether they are the vector's last."""
+    return StructLayout({"data": ArrayLayout(p.leave_bits, p.cols), "last": 1})
 
 
 def scales(p: Parameters) -> StructLayout:

@@ -24,9 +24,9 @@ SHAPES: Mapping[str, tuple[tuple[int, int, int], ...]] = {
 """Words x bits that a RAM block can be, by family, and how many bits are written together: a memory that is deeper than
 a block puts several of its words side by side, and writes one of them."""
 
-SMALL = {"ecp5": 16, "ice40": 4}
-"""Words up to which a memory does not take RAM blocks: the depth of ECP5's distributed memory; and as few as take less
-than a hundred logic cells on iCE40, which has none."""
+SMALL = {"ecp5": 16, "ice40": 2}
+"""Words up to which a memory does not take RAM blocks: the depth of ECP5's distributed memory; and as few as take no
+more logic cells than they hold bits on iCE40, which has none."""
 
 STYLES = {"ecp5": "distributed", "ice40": "registers"}
 """What a small memory becomes."""

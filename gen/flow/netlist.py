@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A design in its harness -> a netlist of a target's cells, and what every unit takes of them.
 
-Units keep their borders while they are synthesised, so each is worked out once and has figures of its own; then the
-borders go, and a cell's name begins with the names of the units that it is in.
+Synthesised twice: once with the units' borders kept, so that each is worked out once and has figures of its own; and
+once without, which takes an eighth fewer cells and shorter paths, and is what is placed: a cell's name begins with the
+names of the units that it is in.
 """
 
 import functools
@@ -24,22 +25,16 @@ __all__ = ["NETLIST", "Netlist", "netlist_of", "run_synthesis", "transistors_of"
 NETLIST = "netlist.json"
 """File that nextpnr reads."""
 
-KEEP = """\
-setattr -mod -set keep_hierarchy 1 {kept}
-{styles}
-"""
-"""Before synthesis: what keeps its borders, and what memories become."""
-
-FLATTEN = """\
+COUNT = """\
 delete t:$scopeinfo
-tee -q -o cells.json stat -json
-setattr -mod -unset keep_hierarchy *
-flatten -noscopeinfo
-opt_clean
-write_json {netlist}
+tee -q -o {cells} stat -json
+"""
+"""After synthesis: how many cells of which type each module has."""
+
+WRITE = f"""\
+write_json {NETLIST}
 write_verilog -noattr -norename netlist.v
 """
-"""After it: count, then the borders go."""
 
 TRANSISTORS = """\
 read_verilog design.v
@@ -67,11 +62,13 @@ class Netlist:
     """What synthesis gave.
 
     units : the tree of units, and for each row what one of them takes by column, its parts included.
-    whole : what the design takes, without its harness.  memories : what became of each shape.
+    whole : what the design takes, without its harness.  flat : what is placed takes, borders gone, with its harness.
+    memories : what became of each shape.
     """
 
     units: list[tuple[Branch, dict[str, int]]]
     whole: dict[str, int]
+    flat: dict[str, int]
     memories: list[Mapped]
 
 
@@ -114,14 +111,14 @@ def netlist_of(design: EmittedDesign, harness: Harness | None, target: Target, f
         options += target.family.bare
     else:
         sources["harness.v"], top = harness.text, harness.top
-    styles = [f'setattr -set ram_style "{style_of(target.family, words)}" {module}/m:words'
-              for module, (words, _) in memory_modules(design).items()]
-    run_synthesis(target.family, sources, top, folder, options,
-                  KEEP.format(kept=" ".join(kept_modules(design)), styles="\n".join(styles)),
-                  FLATTEN.format(netlist=NETLIST))
-    cells = read_cells(folder / "cells.json")
+    styles = "\n".join(f'setattr -set ram_style "{style_of(target.family, words)}" {module}/m:words'
+                       for module, (words, _) in memory_modules(design).items())
+    kept = f"setattr -mod -set keep_hierarchy 1 {' '.join(kept_modules(design))}\n"
+    run_synthesis(target.family, sources, top, folder, options, kept + styles, COUNT.format(cells="cells.json"))
+    run_synthesis(target.family, sources, top, folder, options, styles, COUNT.format(cells="flat.json") + WRITE)
+    cells, flat = read_cells(folder / "cells.json"), read_cells(folder / "flat.json")
     units = [(branch, _columns(target.family, cells, branch.module)) for branch in branches(design)]
-    return Netlist(units, _columns(target.family, cells, design.top),
+    return Netlist(units, _columns(target.family, cells, design.top), _columns(target.family, flat, top),
                    check_memories(target.family, design, cells))
 
 

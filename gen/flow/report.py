@@ -32,7 +32,8 @@ class UnitRow:
 class Report:
     """What is known so far; `problem` says why it is not all.
 
-    whole : what the design takes, by column, after synthesis and without its harness.  registers : the harness's own.
+    whole : what the design takes, by column, after synthesis and without its harness; flat : the same with its harness
+    and without borders between units, as it is placed.  registers : the harness's own.
     expected : multipliers and RAM blocks that follow from the products and the memories of the design.
     """
 
@@ -46,6 +47,7 @@ class Report:
     wanted: int
     units: list[UnitRow] = field(default_factory=list)
     whole: dict[str, int] = field(default_factory=dict)
+    flat: dict[str, int] = field(default_factory=dict)
     transistors: int | None = None
     registers: int = 0
     memories: list[Mapped] = field(default_factory=list)
@@ -83,7 +85,8 @@ class Report:
             "holds": dict(self.target.holds),
             "units": [{"unit": row.name, "count": row.count, **row.takes, "transistors": row.transistors}
                       for row in self.units],
-            "whole": {**self.whole, "transistors": self.transistors}, "harness_registers": self.registers,
+            "whole": {**self.whole, "transistors": self.transistors}, "flat": self.flat,
+            "harness_registers": self.registers,
             "expected": self.expected, "problems": self.problems(),
             "memories": [{**dataclasses.asdict(mapped), "problem": mapped.problem} for mapped in self.memories]}
         if self.placements:
@@ -103,6 +106,7 @@ class Report:
 
         rows = [(row.label, *cells(row.takes), gates(row.transistors)) for row in self.units]
         rows.append(("whole", *cells(self.whole), gates(self.transistors)))
+        rows.append(("borders gone, with the harness", *cells(self.flat), ""))
         if self.placements:
             rows.append(("placed, with the harness", *cells(self.worst.used), ""))
         rows.append((f"{self.target.name} holds", *cells(dict(self.target.holds)), ""))

@@ -114,11 +114,11 @@ def _synthesise(work: Work, design: EmittedDesign, report: Report, gates: dict[s
     progress(f"synthesising for {work.target.name}")
     expected = estimate_design(design, work.target)
     found = netlist_of(design, harness, work.target, folder)
-    report.whole, report.memories = found.whole, found.memories
+    report.whole, report.flat, report.memories = found.whole, found.flat, found.memories
     report.units = [UnitRow(branch.label, ".".join(branch.path), branch.count, takes, gates.get(branch.module))
                     for branch, takes in found.units]
     report.expected = {column: expected.takes[column] for column in ("dsp", "ram")}
-    excess = too_much(work.target, found.whole)
+    excess = too_much(work.target, found.flat)
     if excess:
         raise DoesNotFit(f"{work.name} does not fit {work.target.name}: it takes {', '.join(excess)}",
                          f"focus-rtl fit --target {work.target.name} proposes what does")

@@ -74,8 +74,9 @@ ECP5 = Family(
     "TRELLIS_FF", {"lut": "TRELLIS_COMB", "ff": "TRELLIS_FF", "dsp": "MULT18X18D", "ram": "DP16KD"},
     "--lpf", "lpf", 'FREQUENCY PORT "{port}" {mhz:g} MHZ;', " -noiopad")
 # A logic cell holds a look-up table, a carry and a flip-flop; nextpnr says how many cells, not what is in them.
+# An enable of its own for few flip-flops leaves the other cells of their tile to nobody: then a look-up table does it.
 ICE40 = Family(
-    "ice40", "synth_ice40", nextpnr_ice40,
+    "ice40", "synth_ice40 -dffe_min_ce_use 12", nextpnr_ice40,
     {"lut": {"SB_LUT4": 1}, "dsp": {"SB_MAC16": 1},
      "ram": {f"SB_RAM40_4K{edges}": 1 for edges in ("", "NR", "NW", "NRNW")}},
     "SB_DFF", {"lut": "ICESTORM_LC", "dsp": "ICESTORM_DSP", "ram": "ICESTORM_RAM"},

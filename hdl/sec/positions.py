@@ -13,6 +13,7 @@ from focus_rtl.hdl import layouts
 from focus_rtl.hdl.memory.ram import Ram
 from focus_rtl.hdl.sec.layouts import offset_beat
 from focus_rtl.hdl.sec.offset_decoder import OffsetDecoder
+from focus_rtl.hdl.stream.skid import Skid
 from focus_rtl.hdl.unit import Unit, place
 
 __all__ = ["Positions"]
@@ -29,7 +30,7 @@ class Positions(Unit):
     The offsets of a job end with `last`.  With the first image tile of a job they begin to be taken, behind its last
     tile they are taken and dropped until `last` has come: `busy` is high until then.
 
-    Throughput one position per cycle; latency 1 cycle from `direct`, and 4 from an offset within a row.
+    Throughput one position per cycle; latency 2 cycles from `direct`, and 5 from an offset within a row.
 
     Parameters
     ----------
@@ -93,23 +94,26 @@ class Positions(Unit):
         token, vector = Signal.like(tile.tokens), Signal.like(tile.vectors)
         last_token, last_vector = token == tile.tokens - 1, vector == tile.vectors - 1
         here, free, step = Signal(), Signal(), Signal()  # `here`: a position is on offer
+        skid = place(m, "skid", Skid(layouts.position(self.p)))  # gather decides late
+        connect(m, skid.o, flipped(self.positions))
         image, kept, stored = tile.decoded & ~tile.text, Signal(), Signal()
         given = Signal(layouts.position(self.p))
-        ahead = Mux(last_vector, 0, token)  # entries between the oldest and the token's: on the last pass they are gone
+        # Entries before the token's are gone on the last pass: then it is the oldest.
+        there, place_ = Mux(last_vector, held != 0, token < held), Mux(last_vector, base, base + token)
         m.d.comb += [
-            kept.eq(image & (ahead < held)), free.eq(self.tiles.valid & ~closing & (~here | self.positions.ready)),
+            kept.eq(image & there), free.eq(self.tiles.valid & ~closing & (~here | skid.i.ready)),
             step.eq(free & Mux(tile.decoded, tile.text | kept | over, self.direct.valid)),
             self.direct.ready.eq(free & ~tile.decoded),
-            ring.r_en.eq(step & kept), ring.r_addr.eq(base + ahead), release.eq(step & kept & last_vector),
+            ring.r_en.eq(step & kept), ring.r_addr.eq(place_), release.eq(step & kept & last_vector),
             self.tiles.ready.eq(step & last_token & last_vector),
-            self.positions.valid.eq(here),
-            Value.cast(self.positions.payload).eq(Mux(stored, ring.r_data, Value.cast(given))),
+            skid.i.valid.eq(here),
+            Value.cast(skid.i.payload).eq(Mux(stored, ring.r_data, Value.cast(given))),
         ]
         with m.If(step):
             m.d.sync += [here.eq(1), stored.eq(kept), token.eq(Mux(last_token, 0, token + 1)),
                          Value.cast(given).eq(Mux(tile.decoded, 0, Value.cast(self.direct.payload)))]
             with m.If(last_token):
                 m.d.sync += vector.eq(Mux(last_vector, 0, vector + 1))
-        with m.Elif(self.positions.ready):
+        with m.Elif(skid.i.ready):
             m.d.sync += here.eq(0)
         return step & image & ~kept, Cat(step, last_token, last_vector).all()

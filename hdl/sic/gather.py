@@ -56,9 +56,9 @@ class Gather(Unit):
     `compare_multiplier` = `shared`, none of this is there but what sends vectors out: a vector waits at the port until
     the `SerialMatcher` has decided on it and it has left, and is then taken.
     Throughput: at most N / U rounds per vector (a window of N positions, U dot units), fewer where neighbours are
-    missing, of `Matcher.pace` cycles each: V / lanes, or more with serial multipliers.  No more than `in_flight`
-    vectors in `latency` cycles; tiles are at least `between` cycles apart.  One at a time: `SerialMatcher.cycles`, and
-    two between vectors.
+    missing, of `Matcher.pace` cycles each: V / lanes, or more with serial multipliers; then `pause`.  No more than
+    `in_flight` vectors in `latency` cycles; tiles are at least `between` cycles apart.  One at a time:
+    `SerialMatcher.cycles`, and two between vectors.
 
     Parameters
     ----------
@@ -111,6 +111,11 @@ class Gather(Unit):
         return max(16, 1 << (needed - 1).bit_length())
 
     @property
+    def pause(self) -> int:
+        """Cycles between a vector's last round and the next vector's fetch: the way is long, and may be cut."""
+        return int(self.p.match_depth > 2 and self.p.candidates > 0 and not self.one_at_a_time)
+
+    @property
     def one_at_a_time(self) -> bool:
         """Whether the next vector is looked at only when the one before has left: the `SerialMatcher` decides."""
         return self.p.compare_multiplier == "shared" and self.p.candidates > 0
@@ -151,9 +156,10 @@ class Gather(Unit):
         """The tile being fetched: takes an order when there is none; a new threshold waits until all have left."""
         order, waiting, running = Signal(gather_order(self.p)), Signal(), Signal()
         left = Signal(self.p.count_bits)
-        tile = StructLayout({"order": gather_order(self.p), "left": self.p.count_bits, "running": 1, "t2": 32})
+        tile = StructLayout({"order": gather_order(self.p), "left": self.p.count_bits, "running": 1,
+                             "t2": len(order.t2)})
         view = Signal(tile)
-        t2 = Signal(32)
+        t2 = Signal.like(order.t2)
         same = Signal()
         m.d.comb += [
             self.orders.ready.eq(~running & ~waiting), same.eq(idle | (self.orders.payload.t2 == t2)),
@@ -207,7 +213,7 @@ class Gather(Unit):
         fetch, tile, key = fetched.fetch, fetched.tile, fetched.key
         busy, live = Signal(), Signal()
         m.d.comb += [
-            fetched.window.eq(~busy | matcher.done),
+            fetched.window.eq(~busy if self.pause else ~busy | matcher.done),
             layouter.clear.eq(~tile.running), layouter.en.eq(fetch), layouter.live.eq(~key.zero),
             Value.cast(layouter.position).eq(Value.cast(self.positions.payload)),
             Value.cast(layouter.vector).eq(Value.cast(self.vectors.payload)),

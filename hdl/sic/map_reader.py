@@ -84,7 +84,7 @@ class MapReader(Unit):
             wrong.append(here & ~void & ~nothing & (index >= order.count))
             entry = self.entries[lane]
             m.d.sync += [
-                entry.place.eq(base + Mux(index >= order.count, 0, index)), entry.tag.eq(order.tag),
+                entry.place.eq(Mux(index >= order.count, base, base + index)), entry.tag.eq(order.tag),
                 entry.nothing.eq(nothing), entry.word.eq(asked), entry.col.eq(order.col), entry.first.eq(order.first),
                 entry.preload.eq(order.first & order.preload), entry.leave.eq(order.last), entry.void.eq(void),
                 entry.final.eq(final), entry.tile_done.eq(order.tile_done),

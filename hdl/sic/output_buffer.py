@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OutputBuffer: output columns in -> whole vectors in token order."""
+"""OutputBuffer: output columns in -> the words of whole vectors, in token order."""
 
-from amaranth import Array, Cat, Module, Mux, Signal, Value
+from amaranth import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
@@ -16,9 +16,9 @@ __all__ = ["OutputBuffer"]
 class OutputBuffer(Unit):
     """Two output tiles of m vectors; scatter fills one while gather is fed from the other.
 
-    Lane `l` holds tokens j = l (mod S), C elements a word.  A vector is read in V/C cycles; column groups that were not
+    Lane `l` holds tokens j = l (mod S), C elements a word.  A vector leaves in V/C words; column groups that were not
     computed, and elements beyond the last vector's, read as +0.
-    Throughput one vector per V/C cycles, latency from a full tile to its first vector V/C + 1 cycles.
+    Throughput one word per cycle, latency from a full tile to its first word 2 cycles.
 
     Parameters
     ----------
@@ -29,20 +29,19 @@ class OutputBuffer(Unit):
     tile : Out(stream of 1), valid while a tile is free; the transfer takes it.
     en, addr, data, done : In, one each lane; `done` pulses with or behind the lane's last word of a tile.
     orders : In(stream of `layouts.output_order`), one per output tile.
-    vectors : Out(stream of `layouts.accumulators`), one per token.
+    words : Out(stream of `layouts.output_word`), V/C per token.
     """
 
     def __init__(self, p: Parameters) -> None:
         self.p = p
-        self.words = p.m_tile // p.scatter_lanes
-        lanes, depth = p.scatter_lanes, 2 * p.col_passes * self.words
+        lanes, depth = p.scatter_lanes, 2 * p.col_passes * (p.m_tile // p.scatter_lanes)
         self.depth = depth
         super().__init__({
             "tile": Out(stream.Signature(1)),
             "en": In(lanes), "done": In(lanes), "addr": In(data.ArrayLayout((depth - 1).bit_length(), lanes)),
             "data": In(data.ArrayLayout(p.cols * p.leave_bits, lanes)),
             "orders": In(stream.Signature(layouts.output_order(p))),
-            "vectors": Out(stream.Signature(layouts.accumulators(p))),
+            "words": Out(stream.Signature(layouts.output_word(p))),
         }, p=p)
 
     def elaborate(self, platform: object) -> Module:
@@ -71,19 +70,17 @@ class OutputBuffer(Unit):
 
     def _read(self, m: Module, full: Signal, reading: Signal, emptied: Signal) -> None:
         p = self.p
-        order, width = self.orders.payload, p.cols * p.leave_bits
+        order, width, words = self.orders.payload, p.cols * p.leave_bits, self.words
         token, col = Signal(p.index_bits), Signal(range(p.col_passes))
         lanes_log = (p.scatter_lanes - 1).bit_length()
         last_col, last_token = col == p.col_passes - 1, token == order.tokens - 1
-        held, held_col, held_lane = Signal(), Signal.like(col), Signal(max(lanes_log, 1))
+        held_col, held_lane = Signal.like(col), Signal(max(lanes_log, 1))
         lanes, cols = Signal.like(order.lanes), Signal.like(order.cols)
-        complete = held & (held_col == p.col_passes - 1)
         issue = Signal()
         m.d.comb += [
-            # The word that completes a vector waits at the Rams' outputs until the vector is taken.
-            issue.eq(self.orders.valid & full.bit_select(reading, 1) & (~complete | self.vectors.ready)),
+            # A word waits at the Rams' outputs until it is taken.
+            issue.eq(self.orders.valid & full.bit_select(reading, 1) & (~words.valid | words.ready)),
             emptied.eq(issue & last_col & last_token), self.orders.ready.eq(emptied),
-            self.vectors.valid.eq(complete),
         ]
         rams = []
         for lane in range(p.scatter_lanes):
@@ -95,28 +92,15 @@ class OutputBuffer(Unit):
             rams.append(ram.r_data)
         with m.If(issue):
             m.d.sync += [
-                held.eq(1), held_col.eq(col), held_lane.eq(token[:lanes_log]), lanes.eq(order.lanes),
-                cols.eq(order.cols), col.eq(Mux(last_col, 0, col + 1)),
+                words.valid.eq(1), words.payload.last.eq(last_col), held_col.eq(col),
+                held_lane.eq(token[:lanes_log]), lanes.eq(order.lanes), cols.eq(order.cols),
+                col.eq(Mux(last_col, 0, col + 1)),
             ]
             with m.If(last_col):
                 m.d.sync += token.eq(Mux(last_token, 0, token + 1))
-        with m.Elif(~complete | self.vectors.ready):
-            m.d.sync += held.eq(0)
-        self._assemble(m, Array(rams)[held_lane], held & ~complete, held_col, cols, lanes)
-
-    def _assemble(self, m: Module, word: Value, keep: Value, col: Signal, cols: Signal, lanes: Signal) -> None:
-        """Column groups 0 .. V/C-2 are kept as they come; the last joins them at the port."""
-        p = self.p
-        width = p.cols * p.leave_bits
-        clean = Signal(width)
-        m.d.comb += clean.eq(Mux(col < cols, word, 0))
-        parts = []
-        for group in range(p.col_passes - 1):
-            part = Signal(width, name=f"part{group}")
-            with m.If(keep & (col == group)):
-                m.d.sync += part.eq(clean)
-            parts.append(part)
-        vector = Cat(*parts, clean)
-        for lane in range(p.vector):
-            element = vector.word_select(lane, p.leave_bits)
-            m.d.comb += self.vectors.payload[lane].eq(Mux(lane < lanes, element, 0))
+        with m.Elif(words.ready):
+            m.d.sync += words.valid.eq(0)
+        word = Array(rams)[held_lane]
+        for number in range(p.cols):
+            there = (held_col < cols) & (held_col * p.cols + number < lanes)
+            m.d.comb += words.payload.data[number].eq(Mux(there, word.word_select(number, p.leave_bits), 0))

@@ -41,7 +41,7 @@ class OutputStage(Unit):
     there is room for its elements, so that the requantisers never stall: in the queue behind them, or, where they are
     serial, in the one word that its steps fill.  Columns that were not computed hold +0 and stay 0 under any scale.
     Throughput a step per `interval` cycles, a vector per `pace` cycles, a beat of scales per cycle before each tile;
-    latency `latency` cycles from a vector's transfer to its elements.
+    latency `latency` cycles from a vector's last word to its elements.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class OutputStage(Unit):
     Members
     -------
     orders : In(stream of `layouts.output_order`).  scales : In(stream of `layouts.scales`).
-    vectors : In(stream of `layouts.accumulators`).  elements : Out(stream of `layouts.vector_elements`).
+    words : In(stream of `layouts.output_word`), V/C a vector.  elements : Out(stream of `layouts.vector_elements`).
     bad_scale : Out(1), pulse: a scale is zero, negative, infinite or NaN.
     """
 
@@ -64,14 +64,14 @@ class OutputStage(Unit):
         super().__init__({
             "orders": In(stream.Signature(layouts.output_order(p))),
             "scales": In(stream.Signature(layouts.scales(p))),
-            "vectors": In(stream.Signature(layouts.accumulators(p))),
+            "words": In(stream.Signature(layouts.output_word(p))),
             "elements": Out(stream.Signature(layouts.vector_elements(p))),
             "bad_scale": Out(1),
         }, p=p)
 
     @property
     def latency(self) -> int:
-        """Cycles from the transfer of a vector to that of its elements, if nobody waits."""
+        """Cycles from the transfer of a vector's last word to that of its elements, if nobody waits."""
         return 2 + RequantiseSerial.latency if self.serial else 1 + _DEPTH + Fifo.latency
 
     @property
@@ -95,9 +95,9 @@ class OutputStage(Unit):
             ram.w_en.eq(self.scales.valid & self.scales.ready), ram.w_addr.eq(col),
             ram.w_data.eq(Value.cast(self.scales.payload)),
             self.bad_scale.eq(ram.w_en & Cat(_unsound(scale) for scale in self.scales.payload.scale).any()),
-            issue.eq(loaded & self.vectors.valid & (~begins | room) & rested),
+            issue.eq(loaded & self.words.valid & (~begins | room) & rested),
             ram.r_en.eq(issue), ram.r_addr.eq(col),
-            self.vectors.ready.eq(issue & last_step), self.orders.ready.eq(issue & last_step & last_token),
+            self.words.ready.eq(issue & last_part), self.orders.ready.eq(issue & last_step & last_token),
         ]
         with m.If(ram.w_en):
             m.d.sync += col.eq(Mux(col == order.cols - 1, 0, col + 1))
@@ -121,12 +121,9 @@ class OutputStage(Unit):
         """Sums and scales of the step issued in the cycle before; the scales stand until the next one."""
         p = self.p
         width = self.lanes * p.acc_bits
-        vector = Value.cast(self.vectors.payload)
-        passes = [_chosen(vector.word_select(number, p.cols * p.acc_bits), part, width)
-                  for number in range(p.col_passes)]
         sums, held = Signal(width, reset_less=True), Signal.like(part, reset_less=True)
         with m.If(issue):
-            m.d.sync += [sums.eq(Array(passes)[col]), held.eq(part)]
+            m.d.sync += [sums.eq(_chosen(Value.cast(self.words.payload.data), part, width)), held.eq(part)]
         return sums, _chosen(scales, held, width)
 
     def _pipelined(self, m: Module, issue: Value, last: Value, sums: Value, scales: Value, rested: Value) -> _Step:

@@ -78,7 +78,7 @@ ROWS = {
     "tiny-int8": Row("ecp5-25k", 11_300, 6_800, 24, 9, 38, "tiny", ("dtype=int8",), ci=True),
     "sec-up5k": Row("ice40-up5k", 1_000, 690, 0, 2, 32, "sec", ("tokens_max=256", "lanes=2", "offset_bits=4"),
                     unit=True, ci=True),
-    "ecp5-25k": Row("ecp5-25k", 15_000, 10_600, 18, 22, 30, "ecp5-25k"),
+    "ecp5-25k": Row("ecp5-25k", 17_200, 10_600, 18, 22, 30, "ecp5-25k"),
     "ecp5-85k": Row("ecp5-85k", 23_000, 21_000, 108, 31, 30, "ecp5-85k"),
     "ecp5-85k-fp16": Row("ecp5-85k", 30_800, 15_400, 42, 21, 25, "ecp5-85k-fp16"),
 }

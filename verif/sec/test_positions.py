@@ -168,9 +168,9 @@ async def keeps_latency_and_throughput(dut: Any) -> dict[str, Any]:
         cycles, sources = bench.sinks[OUTPUT].cycles, bench.sources
         tokens = layouts.place_order(params).from_bits(work.words["tiles"][0])["tokens"]
         if kind == "direct":
-            assert cycles[0] - sources["direct"].cycles[0] == 1
+            assert cycles[0] - sources["direct"].cycles[0] == 2
         else:  # a tile's first pass goes as its offsets come
-            assert cycles[0] - sources["retained"].cycles[0] == 3 + work.steps
+            assert cycles[0] - sources["retained"].cycles[0] == 4 + work.steps
             cycles = cycles[tokens:3 * tokens]
         assert cycles == list(range(cycles[0], cycles[0] + len(cycles))), f"{kind}: a gap"
     return {"compared": compared}

@@ -33,7 +33,7 @@ UNITS: dict[str, type[Unit]] = {"layouter": Layouter, "matcher": Matcher, "gathe
 """Units of the concentrator by name; each takes the `Parameters`."""
 
 FOCUS = ("gather", "map_buffer", "scatter", "sec", "positions")
-DENSE = ("array", "input_buffer", "weight_fifo", "output_buffer", "output_stage")
+DENSE = ("array", "input_buffer", "weight_fifo", "output_buffer", "assembler", "output_stage")
 """Blocks of the core that concentration adds, and those it adds them to; control and its orders are in neither."""
 
 BITS_PER_PE = 6540

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from focus_rtl.golden.params import Parameters
 from focus_rtl.hdl import layouts
+from focus_rtl.hdl.sic.assembler import Assembler
 from focus_rtl.hdl.sic.map_buffer import MapBuffer
 from focus_rtl.hdl.sic.output_buffer import OutputBuffer
 from focus_rtl.hdl.sic.scatter import Scatter
@@ -23,7 +24,7 @@ class ScatterPath(Unit):
     Members
     -------
     tiles, maps, slices : as `MapBuffer`.  orders, psums, preloads : as `Scatter`.
-    out_orders, vectors : as `orders` and `vectors` of `OutputBuffer`.
+    out_orders, vectors : as `orders` of `OutputBuffer` and `vectors` of `Assembler`.
     map_release : Out(1), the last word of a map was read for the last time.  EVENTS : Out, as `Scatter`.
     """
 
@@ -42,10 +43,10 @@ class ScatterPath(Unit):
         }, p=p)
 
     def elaborate(self, platform: object) -> Module:
-        """The three units, joined as in `hdl/core.py`."""
+        """The four units, joined as in `hdl/core.py`."""
         m = Module()
         maps, output = place(m, "maps_", MapBuffer(self.p)), place(m, "output", OutputBuffer(self.p))
-        scatter = place(m, "scatter", self.scatter)
+        scatter, assembler = place(m, "scatter", self.scatter), place(m, "assembler", Assembler(self.p))
         connect(m, flipped(self.tiles), maps.tiles)
         connect(m, flipped(self.maps), maps.maps)
         connect(m, flipped(self.slices), maps.slices)
@@ -54,7 +55,8 @@ class ScatterPath(Unit):
         connect(m, flipped(self.preloads), scatter.preloads)
         connect(m, flipped(self.out_orders), output.orders)
         connect(m, output.tile, scatter.tile)
-        connect(m, output.vectors, flipped(self.vectors))
+        connect(m, output.words, assembler.words)
+        connect(m, assembler.vectors, flipped(self.vectors))
         m.d.comb += [
             scatter.map_full.eq(maps.full), maps.release.eq(scatter.map_release),
             self.map_release.eq(scatter.map_release),

@@ -157,7 +157,7 @@ async def starts_afresh_after_a_reset(dut: Any) -> dict[str, Any]:
 
 
 def costs(p: Parameters, job: Job, vectors: Bits) -> list[int]:
-    """Cycles of each vector's slots: rounds with something to do, `pace` cycles each; 1 if it only passes.
+    """Cycles of each vector's slots: rounds that do something, `pace` each; 1 if it only passes; and the pause.
 
     One at a time: those of `serial_costs`, and two until the next one is looked at.
     """
@@ -173,7 +173,7 @@ def costs(p: Parameters, job: Job, vectors: Bits) -> list[int]:
         entered = image and inside((place[0], place[1], place[2]), job.height, job.width)
         passes = job.dense or zero[token] or not entered or not p.candidates
         cycles.append(1 if passes else len({slot // p.matcher_units for slot in slots}) * config()["pace"])
-    return cycles
+    return [each + config()["pause"] for each in cycles]
 
 
 def expected_steps(p: Parameters, want: list[int]) -> tuple[list[int], int]:
@@ -221,7 +221,7 @@ def test_no_memory_is_read_where_it_is_written(monkeypatch: pytest.MonkeyPatch, 
 def test_gather(name: str, seed: int) -> None:
     p = make_params(rows=1, cols=1, **CONFIGURATIONS[name])
     unit = Gather(p)
-    told = {"params": p.to_dict(), "latency": unit.latency, "between": unit.between,
+    told = {"params": p.to_dict(), "latency": unit.latency, "between": unit.between, "pause": unit.pause,
             "tiles": 4 if unit.one_at_a_time else 40,  # what is counted is in the named ones
             "pace": Matcher(p).pace if p.candidates and not unit.one_at_a_time else 1,
             "serial": SerialMatcher(p).cycles if unit.one_at_a_time else None}

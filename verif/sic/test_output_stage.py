@@ -24,7 +24,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "three passes": {"vector": 12, "rows": 3, "cols": 4},
     "shared": {"vector": 12, "rows": 3, "cols": 6, "scale_share": 3},
     "one by one": {"vector": 4, "rows": 4, "cols": 2, "m_tile": 8, "scale_multiplier": "serial", "scale_share": 2}}
-STREAMS = ("orders", "scales", "vectors", "elements")
+STREAMS = ("orders", "scales", "words", "elements")
 STALLS: dict[str, dict[str, Stall]] = {
     "never": {},
     **{f"{name} slow": {name: Stall(0.7, burst=20)} for name in STREAMS},
@@ -50,6 +50,13 @@ def parameters(shape: str) -> Parameters:
 def pack(words: NDArray[Any]) -> int:
     """Unsigned words -> one integer, the first low."""
     return sum(int(word) << 8 * words.itemsize * place for place, word in enumerate(words))
+
+
+def _words(p: Parameters, vectors: NDArray[np.uint32]) -> list[int]:
+    """Vectors as words of C sums, each vector's last marked."""
+    groups = vectors.reshape(len(vectors), p.col_passes, p.cols)
+    return [pack(group) | (number == p.col_passes - 1) << 32 * p.cols
+            for vector in groups for number, group in enumerate(vector)]
 
 
 def random_scales(choice: np.random.Generator, count: int) -> NDArray[np.float32]:
@@ -96,7 +103,7 @@ class Work:
         by_pass = scales.view(np.uint32).reshape(cols, p.cols)
         self.words["scales"] += [pack(group) for group in by_pass]
         self.bad += (~(np.isfinite(scales) & (scales > 0))).reshape(cols, p.cols).any(axis=1).tolist()
-        self.words["vectors"] += [pack(row) for row in whole]
+        self.words["words"] += _words(p, whole)
         self.words["elements"] += [pack(row) for row in want]
         self.events += _events(sums, scales)
         self.events += Counter({"one token": tokens == 1, "full tile": tokens == p.m_tile,
@@ -212,7 +219,7 @@ async def knows_every_bad_scale(dut: Any) -> dict[str, Any]:
     tiles = len(beats) // p.col_passes
     bench.source("orders", [order] * tiles)
     scales_in, start = bench.source("scales", beats), bench.cycle
-    bench.source("vectors", [0] * tiles)
+    bench.source("words", _words(p, np.zeros((tiles, p.vector), np.uint32)))
     bench.sink("elements", tiles)
     told.clear()
     await bench.run()
@@ -232,7 +239,8 @@ async def keeps_its_rate_and_latency(dut: Any) -> dict[str, Any]:
         work.add(choice, p.m_tile, p.vector)
     offer(bench, work, {})
     compared = await compare(bench, work, pulses)
-    taken, given = bench.sources["vectors"].cycles, bench.sinks["elements"].cycles
+    taken = bench.sources["words"].cycles[p.col_passes - 1::p.col_passes]  # of a vector's last word
+    given = bench.sinks["elements"].cycles
     scales = bench.sources["scales"].cycles
     assert {out - into for into, out in zip(taken, given, strict=True)} == {config()["latency"]}
     pace, steps, beats = config()["pace"], config()["steps"], p.col_passes
@@ -259,7 +267,7 @@ async def forgets_at_reset(dut: Any) -> dict[str, Any]:
         await bench.reset(1)
         work = Work(p)
         work.add_some(choice, 3)
-        offer(bench, work, {"vectors": Stall(0.2)})
+        offer(bench, work, {"words": Stall(0.2)})
         compared += await compare(bench, work, pulses)
     return {"compared": compared}
 
