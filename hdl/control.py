@@ -184,8 +184,8 @@ class OutputTiles(Unit):
         p = self.p
         tile = self.tiles.payload
         outputs, gathers = self.outputs, place(m, "to_gather", Skid(p.count_bits))
-        vector = Signal.like(tile.vectors)
-        last = vector == tile.vectors - 1
+        vector = Signal.like(tile.vectors, init=1)
+        last = vector == tile.vectors
         both = Signal()
         m.d.comb += [
             outputs.valid.eq(self.tiles.valid & gathers.i.ready), both.eq(outputs.valid & outputs.ready),
@@ -197,5 +197,5 @@ class OutputTiles(Unit):
             self.gathers.payload.eq(gathers.o.payload),
         ]
         with m.If(both):
-            m.d.sync += vector.eq(Mux(last, 0, vector + 1))
+            m.d.sync += vector.eq(Mux(last, 1, vector + 1))
         return m

@@ -53,13 +53,13 @@ class Sequencer(Unit):
         m = Module()
         p = self.p
         tile, slot = self.tiles.payload, self.slot.payload
-        vector, piece = Signal.like(tile.vectors), Signal.like(tile.slices)
+        vector, piece = Signal.like(tile.vectors, init=1), Signal.like(tile.slices, init=1)  # from 1, to be compared
         col, row, index = Signal(range(p.col_passes)), Signal(range(p.row_passes)), Signal(p.count_bits)
-        empty, last_slice = slot.count == 0, piece == tile.slices - 1
+        empty, last_slice = slot.count == 0, piece == tile.slices
         over = empty & ~last_slice  # no order for it
-        last_vector = vector == tile.vectors - 1
-        last_col = over | (col == Mux(last_vector, tile.last_cols, p.col_passes) - 1)
-        last_row = empty | (row == Mux(last_slice, tile.last_rows, p.row_passes) - 1)
+        last_vector = vector == tile.vectors
+        last_col = over | (col + 1 == Mux(last_vector, tile.last_cols, p.col_passes))
+        last_row = empty | (row + 1 == Mux(last_slice, tile.last_rows, p.row_passes))
         too_many = slot.surplus | (slot.count > tile.tokens)
         # Whichever comes first: no path is as long as to the smaller of the two.
         last_index = empty | (index + 1 == slot.count) | (index + 1 == tile.tokens)
@@ -115,7 +115,7 @@ class Sequencer(Unit):
         carry: Value = issue
         for counter, last in loops:
             with m.If(carry):
-                m.d.sync += counter.eq(Mux(last, 0, counter + 1))
+                m.d.sync += counter.eq(Mux(last, counter.init, counter + 1))
             carry = carry & last
             if counter is loops[2][0]:
                 m.d.comb += self.slot.ready.eq(carry)

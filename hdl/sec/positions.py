@@ -91,8 +91,8 @@ class Positions(Unit):
               release: Signal) -> tuple[Value, Value]:
         """A tile's tokens, once per output vector; returns whether a token has no offset, and whether a tile ends."""
         tile = self.tiles.payload
-        token, vector = Signal.like(tile.tokens), Signal.like(tile.vectors)
-        last_token, last_vector = token == tile.tokens - 1, vector == tile.vectors - 1
+        token, vector = Signal.like(tile.tokens), Signal.like(tile.vectors, init=1)
+        last_token, last_vector = token + 1 == tile.tokens, vector == tile.vectors
         here, free, step = Signal(), Signal(), Signal()  # `here`: a position is on offer
         skid = place(m, "skid", Skid(layouts.position(self.p)))  # gather decides late
         connect(m, skid.o, flipped(self.positions))
@@ -113,7 +113,7 @@ class Positions(Unit):
             m.d.sync += [here.eq(1), stored.eq(kept), token.eq(Mux(last_token, 0, token + 1)),
                          Value.cast(given).eq(Mux(tile.decoded, 0, Value.cast(self.direct.payload)))]
             with m.If(last_token):
-                m.d.sync += vector.eq(Mux(last_vector, 0, vector + 1))
+                m.d.sync += vector.eq(Mux(last_vector, 1, vector + 1))
         with m.Elif(skid.i.ready):
             m.d.sync += here.eq(0)
         return step & image & ~kept, Cat(step, last_token, last_vector).all()

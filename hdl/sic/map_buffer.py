@@ -48,10 +48,11 @@ class MapBuffer(Unit):
         tile = self.tiles.payload
         full = [Signal(name=f"full{half}") for half in range(2)]
         filling, reading = Signal(), Signal()
-        word, piece, vector = Signal(range(self.words)), Signal.like(tile.slices), Signal.like(tile.vectors)
+        word = Signal(range(self.words))
+        piece, vector = Signal.like(tile.slices, init=1), Signal.like(tile.vectors, init=1)  # from 1, to be compared
         lanes_log = (p.scatter_lanes - 1).bit_length()
         last_word = word == (tile.tokens - 1)[lanes_log:p.count_bits]
-        last_map = (piece == tile.slices - 1) & (vector == tile.vectors - 1)
+        last_map = (piece == tile.slices) & (vector == tile.vectors)
         present, without, taken, through = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             present.eq(self.tiles.valid & self.slices.valid), without.eq(tile.dense | self.slices.payload),
@@ -71,7 +72,7 @@ class MapBuffer(Unit):
             with m.If(last_word):
                 m.d.sync += [Array(full)[filling].eq(1), filling.eq(~filling)]
         with m.If(through):
-            m.d.sync += piece.eq(Mux(piece == tile.slices - 1, 0, piece + 1))
-            with m.If(piece == tile.slices - 1):
-                m.d.sync += vector.eq(Mux(last_map, 0, vector + 1))
+            m.d.sync += piece.eq(Mux(piece == tile.slices, 1, piece + 1))
+            with m.If(piece == tile.slices):
+                m.d.sync += vector.eq(Mux(last_map, 1, vector + 1))
         return m
