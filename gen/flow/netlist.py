@@ -122,19 +122,20 @@ def netlist_of(design: EmittedDesign, harness: Harness | None, target: Target, f
                    check_memories(target.family, design, cells))
 
 
-def transistors_of(design: EmittedDesign, folder: Path) -> dict[str, int]:
+def transistors_of(design: EmittedDesign, folder: Path, timeout: float | None = None) -> dict[str, int]:
     """Module -> transistors of its logic and of all below it, an estimate; memories count nothing.
 
     Raises
     ------
-    ToolMissing : no Yosys.  RuntimeError : it failed, or left a cell whose size is not known.
+    ToolMissing : no Yosys.  fpga.TimedOut : not done in `timeout` seconds.  RuntimeError : it failed, or left a cell
+    whose size is not known.
     """
     stubs = black_boxes(design.macros) if design.macros else ""
     (folder / "design.v").write_text(design.text + stubs, encoding="utf-8")
     boxes = [*memory_modules(design), *design.macros]
     script = TRANSISTORS.format(boxes=f"blackbox {' '.join(boxes)}" if boxes else "", top=design.top)
     (folder / "gates.ys").write_text(script, encoding="utf-8")
-    run_tool(yosys(), folder, "-q", "gates.ys")
+    run_tool(yosys(), folder, "-q", "gates.ys", timeout=timeout)
     cells = read_cells(folder / "gates.json")
 
     def cost(cell: str) -> int:

@@ -29,6 +29,9 @@ __all__ = ["NotFinished", "Work", "new_report", "synthesise_for", "write_report"
 
 Progress = Callable[[str], None]
 
+PATIENCE = 180
+"""Seconds that transistors may take to be counted."""
+
 
 class NotFinished(CommandError):
     """Placing and routing took longer than it was given."""
@@ -84,8 +87,7 @@ def synthesise_for(work: Work, seeds: Sequence[int], timeout: float | None = Non
         gates: dict[str, int] = {}
         if transistors:
             progress("counting transistors")
-            gates = transistors_of(design, folder)
-            report.transistors = gates[design.top]
+            gates = _gates(design, folder, report)
         _synthesise(work, design, report, gates, folder, progress)
         for seed in seeds:
             progress(f"placing and routing for {work.target.name}, seed {seed}")
@@ -105,6 +107,17 @@ def _told(report: Report, partial: Callable[[Report], None]) -> Iterator[None]:
         report.problem = str(error).splitlines()[0] if str(error) else "interrupted"
         partial(report)
         raise
+
+
+def _gates(design: EmittedDesign, folder: Path, report: Report) -> dict[str, int]:
+    """Transistors by module, or nothing where that takes too long: wide products keep ABC busy for many minutes."""
+    try:
+        gates = transistors_of(design, folder, PATIENCE)
+    except TimedOut as late:
+        report.uncounted = f"transistors are not counted: {late}"
+        return {}
+    report.transistors = gates[design.top]
+    return gates
 
 
 def _synthesise(work: Work, design: EmittedDesign, report: Report, gates: dict[str, int], folder: Path,

@@ -75,12 +75,10 @@ class Row:
 
 # One iCE40 and one ECP5 with every change.  LUT and FF about a tenth above what was measured.
 ROWS = {
-    "tiny-int8": Row("ecp5-25k", 11_300, 6_800, 24, 9, 38, "tiny", ("dtype=int8",), ci=True),
-    "sec-up5k": Row("ice40-up5k", 1_000, 690, 0, 2, 32, "sec", ("tokens_max=256", "lanes=2", "offset_bits=4"),
-                    unit=True, ci=True),
-    "ecp5-25k": Row("ecp5-25k", 17_200, 10_600, 18, 22, 30, "ecp5-25k"),
-    "ecp5-85k": Row("ecp5-85k", 23_000, 21_000, 108, 31, 30, "ecp5-85k"),
-    "ecp5-85k-fp16": Row("ecp5-85k", 30_800, 15_400, 42, 21, 25, "ecp5-85k-fp16"),
+    "ice40-up5k": Row("ice40-up5k", 3_800, 2_900, 5, 20, 24, "ice40-up5k", ci=True),
+    "ecp5-25k": Row("ecp5-25k", 10_800, 8_500, 22, 22, 80, "ecp5-25k", ci=True),
+    "ecp5-85k": Row("ecp5-85k", 12_000, 13_500, 80, 31, 80, "ecp5-85k"),
+    "ecp5-85k-fp16": Row("ecp5-85k", 29_000, 14_500, 38, 21, 50, "ecp5-85k-fp16"),
 }
 """By name; the only place of the bounds."""
 

@@ -34,7 +34,7 @@ def report(lut: int = 900, ff: int = 400, dsp: int = 2, ram: int = 3, mhz: float
 
 
 def record(**changes: Any) -> Record:
-    return record_of("tiny-int8", report(**changes), "design") | {"seconds": 7}
+    return record_of("ecp5-25k", report(**changes), "design") | {"seconds": 7}
 
 
 def test_what_is_within_the_bounds_passes() -> None:
@@ -57,7 +57,7 @@ def test_a_mapping_that_the_configuration_does_not_explain_is_said() -> None:
     found = report()
     found.memories = [Mapped(64, 108, 1, "block", 2, 3, 0, 0)]
     found.expected["dsp"] = 1
-    assert judge(ROW, record_of("tiny-int8", found, "design")) == [
+    assert judge(ROW, record_of("ecp5-25k", found, "design")) == [
         "a memory of 64 x 108 bits takes 3 RAM blocks, and 2 were expected", "2 DSP were inferred, and 1 were expected"]
 
 
@@ -99,16 +99,16 @@ def test_the_harness_is_part_of_the_design(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_tables_show_the_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "boards.json"
-    put(path, "tiny-int8", record())
+    put(path, "ecp5-25k", record())
     monkeypatch.setattr(tables, "TABLES", {name: dataclasses.replace(table, store=path)
                                            for name, table in tables.TABLES.items() if name.startswith("board")})
-    assert ("| `tiny-int8` | `ecp5-25k` | 900 | 400 | 2 | 3 | 9,000 | 1,215 | 5% | 50 | 55 | 50, 60 |"
+    assert ("| `ecp5-25k` | `ecp5-25k` | 900 | 400 | 2 | 3 | 9,000 | 1,215 | 5% | 50 | 55 | 50, 60 |"
             in tables.render("boards"))
-    assert "| `tiny-int8` | `a.x` | `b.y` | 20 | `a` 12 ns, `b` 8 ns |" in tables.render("board_paths")
+    assert "| `ecp5-25k` | `a.x` | `b.y` | 20 | `a` 12 ns, `b` 8 ns |" in tables.render("board_paths")
     units = tables.render("board_units")
-    assert "| `tiny-int8` | `a` | 2 | 900 | 400 | 2 | 3 | 700 |" in units and "a.in" not in units
-    assert tables.stale() == ["boards.json: tiny-int8: its design has changed since; measure it again: "
-                              "python -m focus_rtl.verif.flow.boards tiny-int8 --seeds 2"]
+    assert "| `ecp5-25k` | `a` | 2 | 900 | 400 | 2 | 3 | 700 |" in units and "a.in" not in units
+    assert tables.stale() == ["boards.json: ecp5-25k: its design has changed since; measure it again: "
+                              "python -m focus_rtl.verif.flow.boards ecp5-25k --seeds 2"]
 
 
 def test_every_preset_of_a_board_has_a_row() -> None:
@@ -124,4 +124,4 @@ def test_every_preset_of_a_board_has_a_row() -> None:
 def test_a_misspelt_row_is_refused() -> None:
     done = subprocess.run([sys.executable, "-m", "focus_rtl.verif.flow.boards", "ecp5"], capture_output=True,
                           text=True, check=False)
-    assert done.returncode == 2 and "no row ecp5; there are tiny-int8" in done.stderr
+    assert done.returncode == 2 and "no row ecp5; there are ecp5-25k" in done.stderr
