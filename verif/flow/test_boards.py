@@ -124,4 +124,4 @@ def test_every_preset_of_a_board_has_a_row() -> None:
 def test_a_misspelt_row_is_refused() -> None:
     done = subprocess.run([sys.executable, "-m", "focus_rtl.verif.flow.boards", "ecp5"], capture_output=True,
                           text=True, check=False)
-    assert done.returncode == 2 and "no row ecp5; there are ecp5-25k" in done.stderr
+    assert done.returncode == 2 and "no row ecp5; there are ice40-up5k, ecp5-25k" in done.stderr
