@@ -354,7 +354,7 @@ FAULTS: tuple[Fault, ...] = (
     _one("every step scaled like the first of its columns", "sic/output_stage.py",
          "held.eq(part)", "held.eq(0)", "shared scales"),
     _one("every step takes the sums of the first", "sic/output_stage.py",
-         "p.cols * p.acc_bits), part, width)", "p.cols * p.acc_bits), 0 * part, width)", "shared scales"),
+         "payload.data), part, width)", "payload.data), 0 * part, width)", "shared scales"),
     _one("the next columns begun a step early", "sic/output_stage.py",
          "last_part, last_token = part == p.scale_share - 1,", "last_part, last_token = part == p.scale_share - 2,",
          "shared scales"),
