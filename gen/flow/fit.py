@@ -31,6 +31,21 @@ def _fewer_matchers(values: Values) -> Values:
                             or [1])}
 
 
+def _fewer_columns(values: Values) -> Values:
+    cols = max(values["cols"] // 2, 1)
+    return {"cols": cols, "scale_share": min(values["scale_share"], cols)}
+
+
+def _shared_scales(values: Values) -> Values:
+    """One requantiser for all columns."""
+    return {"scale_share": values["cols"]}
+
+
+def _one_adder(values: Values) -> Values:
+    """For every comparison."""
+    return {"compare_multiplier": "shared", "matchers": 1} if values["dtype"] == "int8" else {}
+
+
 def _smaller_block(values: Values) -> Values:
     """The frames first, then the rows: the columns are the nearest neighbours."""
     frames, rows, columns = values["block"]
@@ -45,15 +60,16 @@ def _half_vector(values: Values) -> Values:
             "matcher_lanes": min(values["matcher_lanes"], vector)}
 
 
-_BOTH: tuple[Move, ...] = (_fewer_matchers, _half("matcher_lanes"), _half("cols"), _half("rows"))
+_BOTH: tuple[Move, ...] = (_fewer_matchers, _half("matcher_lanes"), _fewer_columns, _half("rows"))
 
 MOVES: dict[str, tuple[Move, ...]] = {
-    "dsp": (_to("scale_multiplier", "serial"), _to("compare_multiplier", "serial"), *_BOTH[:2],
+    "dsp": (_shared_scales, _to("scale_multiplier", "serial"), _to("compare_multiplier", "serial"), *_BOTH[:2],
             _to("dot_multiplier", "lut"), _to("pe_multiplier", "lut"), *_BOTH[2:]),
     "ram": (_half("psum_banks"), _half("scatter_lanes"), _half("m_tile", 8), _to("representative", "first"),
-            _half("sec_lanes", 2), _half("cols"), _half_vector, _smaller_block),
-    "lut": (_half("scatter_lookahead", 2), _to("representative", "first"), _half("sec_lanes", 2), *_BOTH[:2],
-            _half("scatter_lanes"), _half("psum_banks"), *_BOTH[2:], _half_vector, _smaller_block, _half("m_tile", 8)),
+            _half("sec_lanes", 2), _one_adder, _fewer_columns, _half_vector, _smaller_block),
+    "lut": (_half("scatter_lookahead", 2), _shared_scales, _to("representative", "first"), _half("sec_lanes", 2),
+            *_BOTH[:2], _half("scatter_lanes"), _half("psum_banks"), _one_adder, _to("scale_multiplier", "serial"),
+            *_BOTH[2:], _half_vector, _smaller_block, _half("m_tile", 8)),
 }
 """Column -> what takes less of it, in the order of what is missed least."""
 MOVES["ff"] = MOVES["lut"]

@@ -119,15 +119,16 @@ def test_every_step_is_legal_and_smaller(column: str) -> None:
                 assert step[key] <= values[key]
 
 
-BOARDS = ("ecp5-25k", "ecp5-85k", "ecp5-85k-fp16")
+BOARDS = {"ice40-up5k": (4, 4, 64), "ecp5-25k": (8, 16, 256), "ecp5-85k": (8, 64, 256), "ecp5-85k-fp16": (8, 16, 256)}
+"""At least: V, PEs, tokens to prune among."""
 
 
 def test_presets_of_boards_have_every_unit() -> None:
-    for name in BOARDS:
+    for name, (vector, pes, tokens) in BOARDS.items():
         p = load(name).parameters
-        assert p.vector >= 8 and p.m_tile >= 32 and p.block == (2, 2, 2)
+        assert p.vector >= vector and p.m_tile >= 32 and p.block == (2, 2, 2)
         assert all(side >= least for side, least in zip(p.grid_max, (4, 8, 8), strict=True))
-        assert min(p.rows, p.cols) >= 4 and p.sec_tokens_max >= 256
+        assert p.rows * p.cols >= pes and p.sec_tokens_max >= tokens
     assert {name for name in preset_names() if name.startswith(("ecp5", "ice40"))} == set(BOARDS)
 
 
@@ -144,12 +145,12 @@ def test_the_command_says_whether_it_fits(lut: int, words: str, monkeypatch: pyt
 
 
 def test_the_command_proposes_what_fits(tmp_path: Path) -> None:
-    done = focus_rtl("fit", "--target", "ecp5-25k", "--set", "scale_multiplier=dsp", "--json", cwd=tmp_path)
+    done = focus_rtl("fit", "--target", "ecp5-25k", "--set", "scale_share=1", "--json", cwd=tmp_path)
     assert done.returncode == 2
     assert "error: ecp5-25k does not fit ecp5-25k: 34 DSP of 28" in done.stderr, done.stderr
-    assert "cure: --set scale_multiplier=serial fits:" in done.stderr
-    assert "estimating scale_multiplier=serial ..." in done.stderr
+    assert "cure: --set scale_share=4 fits:" in done.stderr
+    assert "estimating scale_share=4 ..." in done.stderr
     found = json.loads(done.stdout)
     assert not found["fits"] and not found["sure"] and found["takes"].keys() == set(COLUMNS)
-    assert found["proposal"]["changes"] == {"scale_multiplier": "serial"} and found["proposal"]["takes"]["dsp"] == 18
+    assert found["proposal"]["changes"] == {"scale_share": 4} and found["proposal"]["takes"]["dsp"] == 22
     assert sum(found["units"].values()) == pytest.approx(found["takes"]["lut"], rel=0.2)

@@ -220,9 +220,10 @@ def work_on(target: Target) -> flow.Work:
 def canned(monkeypatch: pytest.MonkeyPatch, **takes: int) -> None:
     """Synthesis that always finds the same."""
     whole = {"lut": 60, "ff": 16, "dsp": 0, "ram": 0} | takes
-    monkeypatch.setattr(flow, "netlist_of", lambda *_: Netlist([(Branch(("part",), "part", 2), whole)], whole, []))
+    found = Netlist([(Branch(("part",), "part", 2), whole)], whole, whole, [])
+    monkeypatch.setattr(flow, "netlist_of", lambda *_: found)
     monkeypatch.setattr(flow, "estimate_design", lambda *_: Estimate({"lut": 1, "ff": 1, "dsp": 0, "ram": 0}, {}))
-    monkeypatch.setattr(flow, "transistors_of", lambda design, _folder: {design.top: 1000, "part": 400})
+    monkeypatch.setattr(flow, "transistors_of", lambda design, *_: {design.top: 1000, "part": 400})
 
 
 def test_what_is_known_before_routing_gives_up_is_kept_and_marked(tmp_path: Path,
@@ -252,6 +253,20 @@ def test_too_small_a_target_is_refused_before_placing(tmp_path: Path, monkeypatc
         flow.synthesise_for(work_on(target), (1,), partial=kept.append)
     assert kept[0].units and not kept[0].complete
     assert kept[0].problems() == [f"{count} were inferred, and 0 were expected" for count in ("1 DSP", "40 RAM")]
+
+
+def test_what_takes_too_long_to_count_is_left_out_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    canned(monkeypatch)
+
+    def late(*_: object) -> dict[str, int]:
+        raise fpga.TimedOut("yosys did not finish in 180 s")
+
+    monkeypatch.setattr(flow, "transistors_of", late)
+    (tmp_path / "canned").write_text(json.dumps(REPORT))
+    target = with_nextpnr(HX8K, stub(tmp_path, "nextpnr", "0.99", f"cp '{tmp_path}/canned' report.json"))
+    report = flow.synthesise_for(work_on(target), (1,))
+    assert report.complete and report.transistors is None
+    assert "transistors are not counted: yosys did not finish in 180 s" in report.page()
 
 
 def test_worst_and_median_of_the_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
