@@ -19,9 +19,10 @@ class Scatter(Unit):
     """acc[j] += psum[map[j]] for every token j of a tile, S tokens per cycle, chasing the psums as they arrive.
 
     Taking an order reserves room for its psums in a ring of 2 m, so psums need no ready; one is taken while m are free,
-    and up to `layouts.ORDERS` are under way.  Psums come in the sequence of the orders, under their order's tag, the
-    last of each marked `last`; an order with a count of 0 has none.  Lanes work through orders without regard to each
-    other; an order's room goes free, oldest first, when every lane is through with it and its last psum has come.
+    or m / 2 where it has no more, and up to `layouts.ORDERS` are under way.  Psums come in the sequence of the orders,
+    under their order's tag, the last of each marked `last`; an order with a count of 0 has none.  Lanes work through
+    orders without regard to each other; an order's room goes free, oldest first, when every lane is through with it
+    and its last psum has come.
 
     With `preload` the first slice adds to what `preloads` brings, a beat for the S tokens of a map word; each lane
     takes its part when it comes to it, and the beat goes when all have.
@@ -113,8 +114,7 @@ class Scatter(Unit):
         through = self._through(m, taken, freed, oldest, lanes)
         m.d.comb += [
             count.eq(Mux(order.count > order.tokens, order.tokens, order.count)),
-            # Room for a whole tile: two bits say so, and whoever offers an order waits for this.
-            self.orders.ready.eq(~used.bit_select(order.tag, 1) & room[p.index_bits:].any()),
+            self.orders.ready.eq(~used.bit_select(order.tag, 1) & self._fits(room)),
             taken.eq(self.orders.valid & self.orders.ready),
             freed.eq(used.bit_select(oldest, 1) & through.bit_select(oldest, 1)),
             reader.orders.valid.eq(unread.bit_select(reading, 1)), reader.base.eq(Array(bases)[reading]),
@@ -138,6 +138,14 @@ class Scatter(Unit):
                 m.d.sync += [Value.cast(held[tag]).eq(Value.cast(order)), held[tag].count.eq(count),
                              bases[tag].eq(reserved)]
         return arrived
+
+    def _fits(self, room: Signal) -> Value:
+        """Room for a whole tile, or for half of one where that is enough: whoever offers an order waits for this, and
+        it takes no subtraction.
+        """
+        order, top = self.orders.payload, self.p.index_bits
+        small = [~(count[top] | (count[top - 1] & count[:top - 1].any())) for count in (order.count, order.tokens)]
+        return room[top:].any() | (room[top - 1] & Cat(small).any())
 
     def _through(self, m: Module, taken: Signal, freed: Signal, oldest: Signal, lanes: list[ScatterLane]) -> Signal:
         """By tag: every lane is through with the order, and its last psum has come, which no map need name."""
