@@ -130,8 +130,8 @@ def test_all_problems_are_reported_at_once() -> None:
 # --- presets, files, overrides ------------------------------------------------------------------
 
 def test_presets_list_every_field_and_nothing_else() -> None:
-    assert preset_names() == ["ecp5-25k", "ecp5-85k", "ecp5-85k-fp16", "ice40-up5k", "paper", "paper-bf16", "paper-int8",
-                              "regress", "regress-bf16", "regress-int8", "tiny"]
+    assert preset_names() == ["ecp5-25k", "ecp5-85k", "ecp5-85k-fp16", "ice40-up5k", "paper", "paper-bf16",
+                              "paper-int8", "regress", "regress-bf16", "regress-int8", "tiny"]
     for name in preset_names():
         assert list(tomllib.loads(preset_text(name))) == list(Parameters.KINDS)
         assert load(name).summary and load(name).name == name
