@@ -85,7 +85,7 @@ POINTS = {point.name: point for point in (
     *(Point("ice40-hx8k", "integer_product", ("depth=1", f"a_bits={bits}", "b_bits=8"), unit=True) for bits in (8, 16)),
     Point("ecp5-25k", "mean", unit=True),
     *(Point(target, *unit, unit=True) for target in ("ecp5-25k", "ice40-up5k") for unit in (
-        ("sec", SEC), ("requantise", ("depth=4", "multiplier=serial")), ("offset_encoder", SEC[:2]))),
+        ("sec", SEC), ("requantise_serial", ()), ("offset_encoder", SEC[:2]))),
     Point("ice40-up5k", "tiny", LEAN),
     *(Point(_board(name), name) for name in preset_names() if name.startswith(tuple(TARGETS))))}
 """By name: products where there are no multipliers, what is small, and the presets of boards, each on its own."""
