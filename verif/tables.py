@@ -136,10 +136,10 @@ def _sec_area(name: str, record: Record) -> Cells:
 
 
 def _board(name: str, record: Record) -> Cells:
-    seeds = ", ".join(f"{mhz:g}" for mhz in record["seeds"].values())
+    seeds, gates = ", ".join(f"{mhz:g}" for mhz in record["seeds"].values()), _value(record, "transistors")
     cells = record["used"].get("lut", 0)
     return (f"`{name}`", f"`{record['target']}`", *(f"{_value(record, column):,}" for column in COLUMNS),
-            f"{_value(record, 'transistors'):,}", f"{cells:,}", f"{cells / record['holds']['lut']:.0%}",
+            "-" if gates is None else f"{gates:,}", f"{cells:,}", f"{cells / record['holds']['lut']:.0%}",
             f"{_value(record, 'fmax_worst'):g}", f"{_value(record, 'fmax_median'):g}", seeds)
 
 
