@@ -88,7 +88,7 @@ FAULTS: tuple[Fault, ...] = (
     _one("ready stuck: a released map is never free again", "sic/map_buffer.py",
          "m.d.sync += [Array(full)[reading].eq(0), reading.eq(~reading)]", "m.d.sync += reading.eq(~reading)"),
     _one("index beyond the slice not replaced", "sic/map_reader.py",
-         "entry.place.eq(base + Mux(index >= order.count, 0, index))", "entry.place.eq(base + index)", "bad data"),
+         "entry.place.eq(Mux(index >= order.count, base, base + index))", "entry.place.eq(base + index)", "bad data"),
     Fault("tie rule: the later candidate wins", (
         Edit("sic/matcher.py", "(m, name, b.q, a.n, a.q, b.n, begin, depth)",
              "(m, name, a.q, b.n, b.q, a.n, begin, depth)"),

@@ -218,7 +218,9 @@ def test_the_large_memories_have_the_size_that_the_configuration_implies(name: s
     p = load(name).parameters
     generated = made(name)
     tile = p.m_tile * p.vector * p.element_bits // 8
-    assert bytes_of(generated, "input_buffer") == bytes_of(generated, "output_buffer") == 2 * tile
+    slots, announced = 8 * (p.count_bits + 1) // 8, 16 // 8
+    assert bytes_of(generated, "input_buffer") == 2 * tile + slots + announced
+    assert bytes_of(generated, "output_buffer") == 2 * tile
     assert bytes_of(generated, "weight_fifo") == 2 * p.rows * p.cols * p.element_bits // 8
     psums, accumulators = 2 * p.m_tile * p.cols * 4, p.m_tile * p.vector * 4
     assert bytes_of(generated, "scatter") == psums + accumulators

@@ -50,11 +50,11 @@ def test_scatter_rate_is_what_the_banks_allow() -> None:
     found = scatter_rate(params, design, [(tokens * 0, 3)] * 4)  # one address for both lanes
     assert found["resident"].rate == 2 and found["resident"].conflicts == 0
     found = scatter_rate(params, design, [(tokens % 2 * 2, 3)] * 4)  # always two words of one bank
-    assert found["resident"].rate == pytest.approx(1, abs=0.03)  # the second map begins and ends within the queues
+    assert found["resident"].rate == pytest.approx(1, abs=0.05)  # the second map begins and ends within the queues
     assert shares(found["resident"], 2)["conflicts"] == pytest.approx(0.5, abs=0.03)
     found = scatter_rate(params, design, [(tokens, 64)] * 4)  # a psum a cycle, for two lanes
     assert found["resident"].rate == 2 and found["resident"].chases == 0
-    assert found["chasing"].rate == pytest.approx(1, abs=0.05) and found["chasing"].chases > 0
+    assert found["chasing"].rate == pytest.approx(1, abs=0.07) and found["chasing"].chases > 0
     with pytest.raises(ValueError, match="an even number"):
         scatter_rate(params, design, [(tokens, 64)])
 
