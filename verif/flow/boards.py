@@ -217,10 +217,10 @@ def main() -> int:
             print(f"error: {error}", file=sys.stderr)
             return 1
         return 0
-    todo = pending(names, given.json, given.seeds) if given.json else names
-    print(f"{len(todo)} of {len(names)} rows to measure, {given.seeds} seed{'s' * (given.seeds > 1)}", flush=True)
-    wrong = run(todo, given.jobs, given.seeds, given.timeout, given.json)
-    print(f"{len(wrong)} of {len(todo)} failed: {', '.join(wrong)}" if wrong else "every row is within its bounds")
+    chosen = pending(names, given.json, given.seeds) if given.json else names
+    print(f"{len(chosen)} of {len(names)} rows to measure, {given.seeds} seed{'s' * (given.seeds > 1)}", flush=True)
+    wrong = run(chosen, given.jobs, given.seeds, given.timeout, given.json)
+    print(f"{len(wrong)} of {len(chosen)} failed: {', '.join(wrong)}" if wrong else "every row is within its bounds")
     return int(bool(wrong))
 
 
