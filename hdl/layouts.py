@@ -8,6 +8,7 @@ from amaranth.lib.data import ArrayLayout, StructLayout
 from amaranth.utils import bits_for
 
 from focus_rtl.golden.params import Parameters
+from focus_rtl.hdl.numeric.integer import T2_BITS
 
 __all__ = [
     "COUNTERS", "CYCLES", "ERRORS", "ORDERS", "TAG_BITS", "accumulators", "array_beat", "gather_order",
@@ -56,8 +57,7 @@ def _sides(p: Parameters) -> dict[str, int]:
 
 
 def _matching(p: Parameters) -> dict[str, int]:
-    # The squared threshold is a binary32; for int8 it is a number of 65536ths, up to all of them.
-    return {**_sides(p), "t2": 17 if p.dtype == "int8" else 32, "mask": p.candidates, "dense": 1}
+    return {**_sides(p), "t2": T2_BITS if p.dtype == "int8" else 32, "mask": p.candidates, "dense": 1}
 
 
 def _walk(p: Parameters) -> dict[str, int]:

@@ -11,9 +11,10 @@ from amaranth import Cat, Const, Module, Value
 from focus_rtl.hdl.numeric.pipeline import NumericUnit, Stage
 from focus_rtl.hdl.numeric.product import multiplying
 
-__all__ = ["IntegerGreater", "IntegerVerdict", "integer_bits"]
+__all__ = ["T2_BITS", "IntegerGreater", "IntegerVerdict", "integer_bits"]
 
-_T2_BITS = 17
+T2_BITS = 17
+"""Width of the squared threshold in 65536ths, 0 .. 65536."""
 
 
 def integer_bits(vector: int) -> tuple[int, int]:
@@ -81,12 +82,12 @@ class IntegerVerdict(NumericUnit):
             raise ValueError(f"IntegerVerdict for vectors of {vector}: must be between 2 and 64")
         self.multiplier = multiplier
         q_bits, self._n_bits = integer_bits(vector)
-        super().__init__({"a": q_bits, "b": self._n_bits, "c": self._n_bits, "d": _T2_BITS}, 1, depth, vector=vector,
+        super().__init__({"a": q_bits, "b": self._n_bits, "c": self._n_bits, "d": T2_BITS}, 1, depth, vector=vector,
                          multiplier=multiplier)
 
     def stages(self) -> list[Stage]:
         return [*multiplying(self.multiplier, 10, self._n_bits, norms=("b", "c")),
-                *multiplying(self.multiplier, 12, _T2_BITS, least=("norms", "d")), Stage(8, self._compare)]
+                *multiplying(self.multiplier, 12, T2_BITS, least=("norms", "d")), Stage(8, self._compare)]
 
     def _compare(self, m: Module, s: SimpleNamespace) -> dict[str, Value]:
         return {"o": Cat(Const(0, 16), s.a).as_signed() > s.least}

@@ -15,7 +15,7 @@ from amaranth.utils import bits_for
 from focus_rtl.golden.params import Parameters
 from focus_rtl.hdl.layouts import position, vector_elements
 from focus_rtl.hdl.memory.ram import Ram
-from focus_rtl.hdl.numeric.integer import integer_bits
+from focus_rtl.hdl.numeric.integer import T2_BITS, integer_bits
 from focus_rtl.hdl.numeric.multiply import Multiply
 from focus_rtl.hdl.numeric.pipeline import late
 from focus_rtl.hdl.sic.window import (
@@ -33,8 +33,6 @@ from focus_rtl.hdl.sic.window import (
 from focus_rtl.hdl.unit import Unit, place
 
 __all__ = ["SerialMatcher"]
-
-_T2_BITS = 17
 
 _ORDERS = StructLayout(dict.fromkeys(
     ("look", "see", "write", "wipe", "start", "feed", "load", "keep", "multiply", "subtract", "judge", "rest"), 1))
@@ -105,7 +103,7 @@ class SerialMatcher(Unit):
         self.p = p
         square_bits, self._n_bits = integer_bits(p.vector)
         self._q_bits = square_bits - 1  # nothing negative is squared, and no product of two norms is larger
-        self._steps = max(self._n_bits, _T2_BITS)
+        self._steps = max(self._n_bits, T2_BITS)
         self._beats = p.vector // p.matcher_lanes
         self._fill = 4 if p.matcher_lanes > 1 else 3  # cycles from a dot's last beat to its sum
         self.entries = p.window * bank_depth(p)
@@ -113,7 +111,7 @@ class SerialMatcher(Unit):
         super().__init__({
             "valid": In(1), "done": Out(1), "vector": In(vector_elements(p)), "position": In(position(p)),
             "zero": In(1), "dense": In(1), "last": In(1), "height": In(bits_for(p.grid_max[1])),
-            "width": In(bits_for(p.grid_max[2])), "enabled": In(p.candidates), "t2": In(_T2_BITS),
+            "width": In(bits_for(p.grid_max[2])), "enabled": In(p.candidates), "t2": In(T2_BITS),
             "decided": Out(1), "leave": In(1), "index": Out(p.index_bits), "unique": Out(1),
         }, p=p)
 
@@ -330,7 +328,7 @@ class SerialMatcher(Unit):
         # First bits: of the dot or the best norm; of the best norm or t2.  Second: of the neighbour's norm or 65536.
         first = Mux(do.multiply, Mux(at.own, best_norm[-1], norm[-1]),
                     Mux(at.own, _from_the_top(self.t2, steps, at.count), best_norm[-1]))
-        second = Mux(at.own, at.count == steps - _T2_BITS, other_norm[-1])
+        second = Mux(at.own, at.count == steps - T2_BITS, other_norm[-1])
         # A step is a cycle late in the sum: the way from a memory through its bits to the carry is cut.
         step_s1 = late(m, do.multiply | do.subtract, 1, "step", reset=True)
         half_s1, first_s1, second_s1 = (late(m, one, 1, name) for one, name in
