@@ -70,7 +70,7 @@ regress: $(STAMP)
 	$(BIN)/python -m focus_rtl.verif.golden.film
 	$(BIN)/python -m focus_rtl.verif.core.film --jobs $(JOBS)
 	$(BIN)/python -m focus_rtl.verif.flow.boards --seeds 5 --jobs $(JOBS)
-	$(BIN)/python -m focus_rtl.verif.flow.gates
+	$(BIN)/python -m focus_rtl.verif.flow.gates --jobs $(JOBS) $(WITH_SEED)
 
 # The figures that the texts quote, measured anew and written into them: on an idle machine, for the times.
 figures: $(STAMP)

@@ -2,8 +2,8 @@
 """A design in its harness -> a netlist of a target's cells, and what every unit takes of them.
 
 Synthesised twice: once with the units' borders kept, so that each is worked out once and has figures of its own; and
-once without any but those of memories, which takes an eighth fewer cells and shorter paths, and is what is placed: a
-cell's name begins with the names of the units that it is in.
+once without any, which takes an eighth fewer cells and shorter paths, and is what is placed: a cell's name begins with
+the names of the units that it is in.
 """
 
 import functools
@@ -33,15 +33,6 @@ tee -q -o {cells} stat -json
 
 KEEP = "setattr -mod -set keep_hierarchy 1 {modules}\n"
 """Before synthesis: what keeps its borders."""
-
-FLATTEN = """\
-setattr -mod -unset keep_hierarchy *
-flatten -noscopeinfo
-opt_clean
-"""
-"""After it, for what has kept some: memories do.  Yosys 0.70 gets them wrong on ECP5 where it sees through their
-borders, which the simulation of netlists found (`verif.flow.gates`).
-"""
 
 WRITE = f"""\
 write_json {NETLIST}
@@ -125,12 +116,9 @@ def netlist_of(design: EmittedDesign, harness: Harness | None, target: Target, f
         sources["harness.v"], top = harness.text, harness.top
     styles = "\n".join(f'setattr -set ram_style "{style_of(target.family, words)}" {module}/m:words'
                        for module, (words, _) in memory_modules(design).items())
-    kept, memories = " ".join(kept_modules(design)), " ".join(memory_modules(design))
-    run_synthesis(target.family, sources, top, folder, options, KEEP.format(modules=kept) + styles,
-                  COUNT.format(cells="cells.json"))
-    run_synthesis(target.family, sources, top, folder, options,
-                  (KEEP.format(modules=memories) if memories else "") + styles,
-                  f"delete t:$scopeinfo\n{FLATTEN}" + COUNT.format(cells="flat.json") + WRITE)
+    kept = KEEP.format(modules=" ".join(kept_modules(design)))
+    run_synthesis(target.family, sources, top, folder, options, kept + styles, COUNT.format(cells="cells.json"))
+    run_synthesis(target.family, sources, top, folder, options, styles, COUNT.format(cells="flat.json") + WRITE)
     cells, flat = read_cells(folder / "cells.json"), read_cells(folder / "flat.json")
     units = [(branch, _columns(target.family, cells, branch.module)) for branch in branches(design)]
     return Netlist(units, _columns(target.family, cells, design.top), _columns(target.family, flat, top),

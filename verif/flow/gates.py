@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The synthesised netlist of a core, simulated: jobs of the core's tests, every word compared with the golden model.
 
-    python -m focus_rtl.verif.flow.gates                          # a core on ECP5 and one on iCE40
-    python -m focus_rtl.verif.flow.gates ecp5-25k ecp5-85k-fp16   # presets, each on its own target
+    python -m focus_rtl.verif.flow.gates                          # what is placed with every change: ECP5 and iCE40
+    python -m focus_rtl.verif.flow.gates ecp5-85k-fp16 --seed 5   # another of the presets of boards
 
 What is simulated is what is placed and routed, but for the pins: the same script, the cells as `models` has them.
 """
@@ -11,11 +11,12 @@ import argparse
 import random
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-from focus_rtl.gen.configuration import load, preset_names
+from focus_rtl.gen.configuration import load
 from focus_rtl.gen.emit import EmittedDesign, verilog_of
 from focus_rtl.gen.flow.netlist import netlist_of
 from focus_rtl.gen.flow.targets import TARGETS, Target
@@ -24,13 +25,10 @@ from focus_rtl.hdl.core import Core
 from focus_rtl.verif.bench.streams import ALWAYS, Stall
 from focus_rtl.verif.core.jobs import pruned_job, random_core_job
 from focus_rtl.verif.core.run import CoreRun, run_programs
+from focus_rtl.verif.flow.boards import ROWS
 from focus_rtl.verif.flow.models import models_of
 
-__all__ = ["CASES", "gate_level", "run_gates"]
-
-CASES = {"tiny-int8": ("tiny", ["dtype=int8"], "ecp5-25k"),
-         "tiny-ice40": ("tiny", ["dtype=int8", "compare_multiplier=serial", "scale_multiplier=serial"], "ice40-hx8k")}
-"""What is simulated by default: name -> preset, changes, target.  A netlist has no limit, so iCE40's need not fit."""
+__all__ = ["gate_level", "run_gates"]
 
 KINDS = ("gather", "mixed", "dense", "full")
 STALLS = (ALWAYS, Stall(0.3))
@@ -58,22 +56,32 @@ def run_gates(params: Parameters, target: Target, seed: int) -> CoreRun:
     return run
 
 
+def _told(name: str, seed: int) -> str:
+    row = ROWS[name]
+    run = run_gates(load(row.source, row.changes).parameters, TARGETS[row.target], seed)
+    return (f"{name} on {row.target}: {run.compared:,} words of {len(run.jobs)} jobs, all equal, {sum(run.cycles):,} "
+            f"cycles; build {run.seconds_build:.0f} s, run {run.seconds_run:.0f} s; seed {seed}")
+
+
 def main() -> int:
     """Command line; returns the exit code."""
+    cores = [name for name, row in ROWS.items() if not row.unit]
     parser = argparse.ArgumentParser(prog="python -m focus_rtl.verif.flow.gates", description="netlists, simulated")
-    parser.add_argument("presets", nargs="*", help=f"presets of boards, or {', '.join(CASES)} (all of these)")
+    parser.add_argument("presets", nargs="*", metavar="preset",
+                        help=f"of {', '.join(cores)}; else those that are placed with every change")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().getrandbits(31), help="of jobs and stalls")
+    parser.add_argument("--jobs", type=int, default=1, help="presets at a time (1)")
     given = parser.parse_args()
-    for name in given.presets or CASES:
-        if name in CASES:
-            preset, changes, board = CASES[name]
-        elif name in preset_names() and any(name.startswith(target) for target in TARGETS):
-            preset, changes, board = name, [], next(target for target in TARGETS if name.startswith(target))
-        else:
-            parser.error(f"no netlist of {name}: there are {', '.join(CASES)} and the presets of boards")
-        run = run_gates(load(preset, changes).parameters, TARGETS[board], given.seed)
-        print(f"{name} on {board}: {run.compared:,} words of {len(run.jobs)} jobs, all equal, {sum(run.cycles):,} "
-              f"cycles; build {run.seconds_build:.0f} s, run {run.seconds_run:.0f} s; seed {given.seed}", flush=True)
+    unknown = [name for name in given.presets if name not in cores]
+    if unknown:
+        parser.error(f"no netlist of {', '.join(unknown)}: there are {', '.join(cores)}")
+    if given.jobs < 1:
+        parser.error("--jobs is at least 1")
+    names = given.presets or [name for name in cores if ROWS[name].ci]
+    print(f"{', '.join(names)}: synthesised, then simulated, a minute or two each; seed {given.seed}", flush=True)
+    with ThreadPoolExecutor(given.jobs) as pool:
+        for told in pool.map(lambda name: _told(name, given.seed), names):
+            print(told, flush=True)
     return 0
 
 

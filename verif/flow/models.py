@@ -14,19 +14,30 @@ from focus_rtl.gen.fpga import yosys
 __all__ = ["models_of"]
 
 DP16KD = """
-  // Yosys writes through port A and reads through port B, of one width each.  Bytes have nine bits where there are any.
+  // Yosys writes through port A and reads through port B, or through A too where it sees that a memory is never read
+  // and written in the same cycle, at one address.  Bytes have nine bits where there are any.
   reg [8:0] bytes [0:2047];
   wire [13:0] w = {ADA13, ADA12, ADA11, ADA10, ADA9, ADA8, ADA7, ADA6, ADA5, ADA4, ADA3, ADA2, ADA1, ADA0};
   wire [13:0] r = {ADB13, ADB12, ADB11, ADB10, ADB9, ADB8, ADB7, ADB6, ADB5, ADB4, ADB3, ADB2, ADB1, ADB0};
   wire [35:0] d = {DIB17, DIB16, DIB15, DIB14, DIB13, DIB12, DIB11, DIB10, DIB9, DIB8, DIB7, DIB6, DIB5, DIB4, DIB3,
                    DIB2, DIB1, DIB0, DIA17, DIA16, DIA15, DIA14, DIA13, DIA12, DIA11, DIA10, DIA9, DIA8, DIA7, DIA6,
                    DIA5, DIA4, DIA3, DIA2, DIA1, DIA0};
-  reg [35:0] q;
-  // 36 bits come out of both ports, A's low; fewer out of B.
+  reg [35:0] qa, qb;
+  // 36 bits come out of both ports, A's low.
   assign {DOB17, DOB16, DOB15, DOB14, DOB13, DOB12, DOB11, DOB10, DOB9, DOB8, DOB7, DOB6, DOB5, DOB4, DOB3, DOB2,
-          DOB1, DOB0} = DATA_WIDTH_B == 36 ? q[35:18] : q[17:0];
+          DOB1, DOB0} = DATA_WIDTH_B == 36 ? qb[35:18] : qb[17:0];
   assign {DOA17, DOA16, DOA15, DOA14, DOA13, DOA12, DOA11, DOA10, DOA9, DOA8, DOA7, DOA6, DOA5, DOA4, DOA3, DOA2,
-          DOA1, DOA0} = q[17:0];
+          DOA1, DOA0} = DATA_WIDTH_B == 36 ? qb[17:0] : qa[17:0];
+  function [35:0] word(input integer width, input [13:0] at);
+    case (width)
+      36: word = {bytes[{at[13:5], 2'd3}], bytes[{at[13:5], 2'd2}], bytes[{at[13:5], 2'd1}], bytes[{at[13:5], 2'd0}]};
+      18: word = {18'd0, bytes[{at[13:4], 1'd1}], bytes[{at[13:4], 1'd0}]};
+      9: word = {27'd0, bytes[at[13:3]]};
+      4: word = {32'd0, bytes[at[13:3]][{at[2], 2'd0} +: 4]};
+      2: word = {34'd0, bytes[at[13:3]][{at[2:1], 1'd0} +: 2]};
+      default: word = {35'd0, bytes[at[13:3]][{1'd0, at[2:0]}]};
+    endcase
+  endfunction
   always @(posedge CLKA) if (CEA && WEA)
     case (DATA_WIDTH_A)
       36: begin
@@ -44,18 +55,12 @@ DP16KD = """
       2: bytes[w[13:3]][{w[2:1], 1'd0} +: 2] <= d[1:0];
       default: bytes[w[13:3]][{1'd0, w[2:0]}] <= d[0];
     endcase
-  always @(posedge CLKB) if (CEB)
-    case (DATA_WIDTH_B)
-      36: q <= {bytes[{r[13:5], 2'd3}], bytes[{r[13:5], 2'd2}], bytes[{r[13:5], 2'd1}], bytes[{r[13:5], 2'd0}]};
-      18: q <= {18'd0, bytes[{r[13:4], 1'd1}], bytes[{r[13:4], 1'd0}]};
-      9: q <= {27'd0, bytes[r[13:3]]};
-      4: q <= {32'd0, bytes[r[13:3]][{r[2], 2'd0} +: 4]};
-      2: q <= {34'd0, bytes[r[13:3]][{r[2:1], 1'd0} +: 2]};
-      default: q <= {35'd0, bytes[r[13:3]][{1'd0, r[2:0]}]};
-    endcase
-  always @(posedge CLKB) if (WEB || RSTB || CSB0 || CSB1 || CSB2 || CSA0 || CSA1 || CSA2)
+  always @(posedge CLKA) if (CEA && (!WEA || WRITEMODE_A == "READBEFOREWRITE")) qa <= word(DATA_WIDTH_A, w);
+  always @(posedge CLKB) if (CEB) qb <= word(DATA_WIDTH_B, r);
+  always @(posedge CLKB) if (WEB || RSTA || RSTB || CSB0 || CSB1 || CSB2 || CSA0 || CSA1 || CSA2)
     $fatal(1, "%m: used in a way that has no model");
-  initial if (REGMODE_A != "NOREG" || REGMODE_B != "NOREG" || CLKAMUX != "CLKA" || CLKBMUX != "CLKB")
+  initial if (REGMODE_A != "NOREG" || REGMODE_B != "NOREG" || CLKAMUX != "CLKA" || CLKBMUX != "CLKB"
+             || WRITEMODE_A == "WRITETHROUGH")
     $fatal(1, "%m: used in a way that has no model");
 """
 
