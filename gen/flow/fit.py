@@ -5,6 +5,7 @@ Each step is the first of a list that takes less of what there is too little of;
 throughput.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -112,11 +113,20 @@ def nearest_that_fits(params: Parameters, weigh: Callable[[Parameters], Estimate
         found = weigh(now)
         over = excess(found)
         column = max(over, key=lambda each: over[each], default=None)
-        ahead = next(smaller(values, column), None) if column else None
-        if ahead is None:
+        ahead = _down(values, column, over[column]) if column else values
+        if ahead == values:
             changes = {key: values[key] for key in _changed(first, values)}
             return Proposal(now, found, not over, changes)
         values = ahead
+
+
+def _down(values: Values, column: str, times: float) -> Values:
+    """A step down, or several where it is `times` too much: no step takes more than three quarters away, so none of
+    them leads past what would fit.  Of multipliers one at a time, because a target may have none.
+    """
+    for _ in range(1 if column == "dsp" else max(int(math.log(times, 4)), 1)):
+        values = next(smaller(values, column), values)
+    return values
 
 
 def _changed(first: Values, values: Values) -> list[str]:

@@ -100,6 +100,19 @@ def test_the_way_down_ends_at_the_first_that_fits() -> None:
     assert same.fits and same.changes == {} and same.parameters == REGRESS
 
 
+def test_far_from_what_fits_it_takes_several_steps_at_once() -> None:
+    told: list[str] = []
+    price = {"lut": 64.0, "dsp": 1e9}
+
+    def excess(column: str) -> list[int]:
+        told.clear()
+        nearest_that_fits(REGRESS, lanes, lambda _each: {column: price[column]}, told.append)
+        return [step.count("=") for step in told]
+
+    assert excess("lut")[1] == 3, "64 is four times four times four"
+    assert excess("dsp")[1] == 1, "a target may have no multipliers at all"
+
+
 def test_where_nothing_is_small_enough_it_says_so() -> None:
     found = nearest_that_fits(REGRESS, lanes, lambda _each: {"lut": 1.5})
     assert not found.fits and (found.parameters.rows, found.parameters.cols) == (1, 1)
