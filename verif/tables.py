@@ -152,7 +152,7 @@ def _board_path(name: str, record: Record) -> Cells:
 def _board_unit(name: str, unit: Record) -> Cells:
     gates = unit["transistors"]
     return (f"`{name}`", f"`{unit['unit']}`", str(unit["count"]), *(f"{unit[column]:,}" for column in COLUMNS),
-            "-" if gates is None else f"{gates:,}")
+            "-" if gates is None else f"{gates:,}", *(f"{unit['placed'][column]:,}" for column in COLUMNS))
 
 
 def _outer_units(record: Record) -> list[Record]:
@@ -205,8 +205,8 @@ TABLES: dict[str, Table] = {
     "board_paths": Table(BOARDS, BOARD_DESIGNS, (
         "preset", "slowest path from", "to", "-:ns", "through"), _board_path, SYNTHESIS_PAGE),
     "board_units": Parts(BOARDS, BOARD_DESIGNS, (
-        "preset", "unit", "-:how many", "-:LUT each", "-:FF", "-:DSP", "-:RAM", "-:transistors"), _board_unit,
-        SYNTHESIS_PAGE, _outer_units),
+        "preset", "unit", "-:how many", "-:LUT each", "-:FF", "-:DSP", "-:RAM", "-:transistors", "-:LUT placed",
+        "-:FF", "-:DSP", "-:RAM"), _board_unit, SYNTHESIS_PAGE, _outer_units),
     "fit": Table(FIT, {name: point.design for name, point in POINTS.items()}, (
         "preset or unit", "target", "-:LUT or logic cells", "-:estimated", "-:error", "-:FF", "-:estimated",
         "-:error"), _fit, SYNTHESIS_PAGE),

@@ -55,7 +55,7 @@ def on_target(source: str | None, unit: str | None, overrides: Sequence[str], ta
     if as_json:
         say_json(report.to_dict())
         return
-    say_table(HEADERS, report.rows(), right=(1, 2, 3, 4, 5))
+    say_table(HEADERS, report.rows(), right=range(1, len(HEADERS)))
     for sentence in report.sentences():
         say(sentence)
     if folder is not None:

@@ -7,6 +7,8 @@ the names of the units that it is in.
 """
 
 import functools
+import json
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +17,13 @@ from focus_rtl.gen.emit import EmittedDesign
 from focus_rtl.gen.flow.cells import Cells, read_cells, total
 from focus_rtl.gen.flow.harness import Harness
 from focus_rtl.gen.flow.mapping import Mapped, check_memories, style_of
+from focus_rtl.gen.flow.names import unit_of
 from focus_rtl.gen.flow.targets import COLUMNS, Family, Target
 from focus_rtl.gen.flow.tree import Branch, branches, kept_modules, memory_modules
 from focus_rtl.gen.fpga import run_tool, yosys
 from focus_rtl.gen.lint import black_boxes
 
-__all__ = ["NETLIST", "Netlist", "netlist_of", "run_synthesis", "transistors_of"]
+__all__ = ["NETLIST", "Netlist", "named_cells", "netlist_of", "run_synthesis", "transistors_of"]
 
 NETLIST = "netlist.json"
 """File that nextpnr reads."""
@@ -66,12 +69,14 @@ class Netlist:
 
     units : the tree of units, and for each row what one of them takes by column, its parts included.
     whole : what the design takes, without its harness.  flat : what is placed takes, borders gone, with its harness.
-    memories : what became of each shape.
+    placed : for each row of `units`, what of the placed netlist has the names of the first of them; without a harness
+    nothing.  memories : what became of each shape.
     """
 
     units: list[tuple[Branch, dict[str, int]]]
     whole: dict[str, int]
     flat: dict[str, int]
+    placed: list[dict[str, int]]
     memories: list[Mapped]
 
 
@@ -121,8 +126,27 @@ def netlist_of(design: EmittedDesign, harness: Harness | None, target: Target, f
     run_synthesis(target.family, sources, top, folder, options, styles, COUNT.format(cells="flat.json") + WRITE)
     cells, flat = read_cells(folder / "cells.json"), read_cells(folder / "flat.json")
     units = [(branch, _columns(target.family, cells, branch.module)) for branch in branches(design)]
-    return Netlist(units, _columns(target.family, cells, design.top), _columns(target.family, flat, top),
+    named = named_cells(target.family, folder / NETLIST, top)
+    placed = [_within(named, branch.path) for branch, _ in units]
+    return Netlist(units, _columns(target.family, cells, design.top), _columns(target.family, flat, top), placed,
                    check_memories(target.family, design, cells))
+
+
+def named_cells(family: Family, netlist: Path, top: str) -> dict[str, dict[str, int]]:
+    """Unit -> what a flat netlist has of its cells, by column: those whose names say that they are in no unit below it.
+
+    A cell is named after what it drives, so one on the border of two units may count for either.
+    """
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for name, cell in json.loads(netlist.read_text(encoding="utf-8"))["modules"][top]["cells"].items():
+        found[unit_of(name)].update({column: family.cells_of(column, cell["type"]) for column in COLUMNS})
+    return {unit: dict(takes) for unit, takes in found.items()}
+
+
+def _within(named: Mapping[str, Mapping[str, int]], path: tuple[str, ...]) -> dict[str, int]:
+    """What a unit has, with all below it."""
+    inner = [takes for unit, takes in named.items() if tuple(unit.split("."))[:len(path)] == path]
+    return {column: sum(takes[column] for takes in inner) for column in COLUMNS}
 
 
 def transistors_of(design: EmittedDesign, folder: Path, timeout: float | None = None) -> dict[str, int]:

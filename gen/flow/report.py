@@ -14,17 +14,21 @@ __all__ = ["SCHEMA", "Report", "UnitRow"]
 
 SCHEMA = "focus-rtl-synth/2"
 
-HEADERS = ("unit", "LUT", "FF", "DSP", "RAM", "transistors")
+HEADERS = ("unit", "LUT", "FF", "DSP", "RAM", "transistors", "LUT placed", "FF placed")
 
 
 @dataclass(frozen=True)
 class UnitRow:
-    """A unit: its label in the table, its names from the top, and what one of it takes, its parts included."""
+    """A unit: its label in the table, its names from the top, and what one of it takes, its parts included.
+
+    placed : what the first of them has left in the netlist that is placed, borders gone.
+    """
 
     label: str
     name: str
     count: int
     takes: dict[str, int]
+    placed: dict[str, int]
     transistors: int | None
 
 
@@ -85,8 +89,8 @@ class Report:
             "target": self.target.name, "clock_mhz": self.mhz, "configuration": self.configuration,
             "config_sha256": self.config_sha256, "design_sha256": self.design_sha256, "tools": self.tools,
             "holds": dict(self.target.holds),
-            "units": [{"unit": row.name, "count": row.count, **row.takes, "transistors": row.transistors}
-                      for row in self.units],
+            "units": [{"unit": row.name, "count": row.count, **row.takes, "transistors": row.transistors,
+                       "placed": row.placed} for row in self.units],
             "whole": {**self.whole, "transistors": self.transistors}, "flat": self.flat,
             "harness_registers": self.registers,
             "expected": self.expected, "problems": self.problems(),
@@ -106,12 +110,13 @@ class Report:
         def gates(value: int | None) -> str:
             return "" if value is None else f"{value:,}"
 
-        rows = [(row.label, *cells(row.takes), gates(row.transistors)) for row in self.units]
-        rows.append(("whole", *cells(self.whole), gates(self.transistors)))
-        rows.append(("borders gone, with the harness", *cells(self.flat), ""))
+        rows = [(row.label, *cells(row.takes), gates(row.transistors), f"{row.placed['lut']:,}",
+                 f"{row.placed['ff']:,}") for row in self.units]
+        rows.append(("whole", *cells(self.whole), gates(self.transistors), "", ""))
+        rows.append(("borders gone, with the harness", *cells(self.flat), "", "", ""))
         if self.placements:
-            rows.append(("placed, with the harness", *cells(self.worst.used), ""))
-        rows.append((f"{self.target.name} holds", *cells(dict(self.target.holds)), ""))
+            rows.append(("placed, with the harness", *cells(self.worst.used), "", "", ""))
+        rows.append((f"{self.target.name} holds", *cells(dict(self.target.holds)), "", "", ""))
         return rows
 
     def sentences(self) -> list[str]:
@@ -132,7 +137,8 @@ class Report:
 
     def page(self) -> str:
         """The table and the sentences as Markdown."""
-        lines = [f"# {self.name} on {self.target.name}", "", f"| {' | '.join(HEADERS)} |", "|---|" + "---:|" * 5]
+        lines = [f"# {self.name} on {self.target.name}", "", f"| {' | '.join(HEADERS)} |",
+                 "|---|" + "---:|" * (len(HEADERS) - 1)]
         lines += [f"| {'&emsp;' * ((len(row[0]) - len(row[0].lstrip())) // 2)}{row[0].strip()} | "
                   + " | ".join(row[1:]) + " |" for row in self.rows()]
         return "\n".join([*lines, "", *(f"- {sentence}" for sentence in self.sentences())]) + "\n"

@@ -9,16 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from focus_rtl.gen.errors import CommandError
-from focus_rtl.gen.flow.harness import INSTANCE
+from focus_rtl.gen.flow.names import register_of, unit_of
 from focus_rtl.gen.flow.netlist import NETLIST
 from focus_rtl.gen.flow.targets import Clock, Family, Target
 from focus_rtl.gen.fpga import ToolFailed, run_tool
 
-__all__ = ["CriticalPath", "DoesNotFit", "Routed", "Step", "critical_path", "fmax_of",
-           "out_of_context", "register_of", "route", "run_nextpnr", "too_much", "unit_of", "used_of"]
-
-TOP = "(top)"
-"""Where a cell is that is in none of the units that the design places."""
+__all__ = ["CriticalPath", "DoesNotFit", "Routed", "Step", "critical_path", "fmax_of", "out_of_context", "route",
+           "run_nextpnr", "too_much", "used_of"]
 
 FULL = re.compile(r"unable to place cell|no (?:more )?bels|unable to find legal placement|failed to (?:place|legalise)"
                   r"|unable to legalise|failed to expand region", re.IGNORECASE)
@@ -141,22 +138,3 @@ def critical_path(report: dict[str, Any]) -> CriticalPath:
     return CriticalPath(register_of(path[0]["from"]["cell"]), register_of(path[-1]["to"]["cell"]),
                         round(sum(hop["delay"] for hop in path), 2),
                         [Step(step.unit, round(step.ns, 2), step.cells) for step in steps])
-
-
-def unit_of(cell: str) -> str:
-    """The unit that a cell is in: `gather.matcher` of `core.gather.matcher.best_LUT4_Z`; else the harness.
-
-    Names that tools make up begin with `$`, and may have dots of their own.
-    """
-    words = cell.split("$")[0].split(".")
-    if words[0] != INSTANCE:
-        return "harness"
-    return ".".join(words[1:-1]) or TOP
-
-
-def register_of(cell: str) -> str:
-    """A cell's name as people wrote it: without the suffixes that say what became of it."""
-    unit = unit_of(cell)
-    name = cell.split("$")[0].split(".")[-1]
-    name = re.split(r"_(?:TRELLIS|SB|LUT4|CCU2C|PFUMX|L6MUX21|DPR16X4|MULT18X18D|DP16KD)_", name)[0]
-    return f"{unit}.{name}" if name else unit

@@ -128,8 +128,8 @@ def _synthesise(work: Work, design: EmittedDesign, report: Report, gates: dict[s
     expected = estimate_design(design, work.target)
     found = netlist_of(design, harness, work.target, folder)
     report.whole, report.flat, report.memories = found.whole, found.flat, found.memories
-    report.units = [UnitRow(branch.label, ".".join(branch.path), branch.count, takes, gates.get(branch.module))
-                    for branch, takes in found.units]
+    report.units = [UnitRow(branch.label, ".".join(branch.path), branch.count, takes, placed, gates.get(branch.module))
+                    for (branch, takes), placed in zip(found.units, found.placed, strict=True)]
     report.expected = {column: expected.takes[column] for column in ("dsp", "ram")}
     excess = too_much(work.target, found.flat)
     if excess:

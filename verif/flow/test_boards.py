@@ -26,7 +26,7 @@ UNIT = Row("ice40-up5k", 1000, 900, 0, 2, 24, "sec", ("tokens_max=256", "lanes=2
 def report(lut: int = 900, ff: int = 400, dsp: int = 2, ram: int = 3, mhz: float = 50, wanted: int = 2) -> Report:
     path = CriticalPath("a.x", "b.y", 20.0, [Step("a", 12.0, 3), Step("b", 8.0, 2)])
     whole = {"lut": lut, "ff": ff, "dsp": dsp, "ram": ram}
-    units = [UnitRow("a x 2", "a", 2, whole, 700), UnitRow("  in", "a.in", 1, whole, 300)]
+    units = [UnitRow("a x 2", "a", 2, whole, whole, 700), UnitRow("  in", "a.in", 1, whole, whole, 300)]
     return Report("row", TARGETS["ecp5-25k"], 80, {}, "c", "d", {"yosys": "1"}, wanted, units=units, whole=whole,
                   transistors=9000, expected={"dsp": dsp, "ram": ram},
                   memories=[Mapped(64, 108, 1, "block", 3, 3, 0, 0)],

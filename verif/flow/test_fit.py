@@ -16,7 +16,8 @@ from focus_rtl.gen.flow.estimate import WEIGHTS, Estimate, estimate_design
 from focus_rtl.gen.flow.features import features_of, tiles_of
 from focus_rtl.gen.flow.fit import MOVES, nearest_that_fits, smaller
 from focus_rtl.gen.flow.harness import harness_of
-from focus_rtl.gen.flow.netlist import netlist_of
+from focus_rtl.gen.flow.names import HARNESS, TOP
+from focus_rtl.gen.flow.netlist import NETLIST, named_cells, netlist_of
 from focus_rtl.gen.flow.targets import COLUMNS, TARGETS
 from focus_rtl.gen.units import choose
 from focus_rtl.golden.params import Parameters
@@ -69,11 +70,22 @@ def test_the_estimate_is_near_what_synthesis_finds(tmp_path: Path) -> None:
     chip = TARGETS["ice40-hx8k"]
     design = verilog_of(choose("sec", ["tokens_max=256", "lanes=4", "offset_bits=4"]).make(), "", "core")
     guess = estimate_design(design, chip).takes
-    found = netlist_of(design, harness_of(design), chip, tmp_path).whole
+    harness = harness_of(design)
+    netlist = netlist_of(design, harness, chip, tmp_path)
+    found = netlist.whole
     assert (guess["dsp"], guess["ram"]) == (found["dsp"], found["ram"]) and found["ram"] > 0
     assert guess["ff"] == pytest.approx(found["ff"], rel=0.05)
     own = round(WEIGHTS["ice40"].cells_per_ff * guess["ff"])  # cells without a look-up table
     assert guess["lut"] - own == pytest.approx(found["lut"], rel=0.35)  # of a single unit; a core is nearer
+    # The same netlist, borders gone: every unit is still there, and every cell is somebody's.
+    named = named_cells(chip.family, tmp_path / NETLIST, harness.top)
+    assert {column: sum(takes[column] for takes in named.values()) for column in COLUMNS} == netlist.flat
+    for (branch, takes), placed in zip(netlist.units, netlist.placed, strict=True):
+        assert placed["ram"] == takes["ram"] and placed["lut"] > takes["lut"] / 2, branch.label
+    outer = {branch.path: placed for (branch, _), placed in zip(netlist.units, netlist.placed, strict=True)
+             if len(branch.path) == 1}
+    within = {unit.split(".")[0] for unit in named} - {HARNESS, TOP}
+    assert {path[0] for path in outer} == within and named[HARNESS]["ff"] >= 20
 
 
 def test_what_is_in_excess() -> None:

@@ -18,17 +18,10 @@ from focus_rtl.gen.errors import CommandError
 from focus_rtl.gen.flow import run as flow
 from focus_rtl.gen.flow.estimate import Estimate
 from focus_rtl.gen.flow.harness import Harness, harness_of
+from focus_rtl.gen.flow.names import register_of, unit_of
 from focus_rtl.gen.flow.netlist import NETLIST, Netlist
 from focus_rtl.gen.flow.report import Report
-from focus_rtl.gen.flow.route import (
-    DoesNotFit,
-    critical_path,
-    out_of_context,
-    register_of,
-    route,
-    run_nextpnr,
-    unit_of,
-)
+from focus_rtl.gen.flow.route import DoesNotFit, critical_path, out_of_context, route, run_nextpnr
 from focus_rtl.gen.flow.targets import FAMILIES, TARGETS, Clock, Target, target_named
 from focus_rtl.gen.flow.tree import Branch, branches, kept_modules, memory_modules
 from focus_rtl.gen.units import choose
@@ -220,7 +213,7 @@ def work_on(target: Target) -> flow.Work:
 def canned(monkeypatch: pytest.MonkeyPatch, **takes: int) -> None:
     """Synthesis that always finds the same."""
     whole = {"lut": 60, "ff": 16, "dsp": 0, "ram": 0} | takes
-    found = Netlist([(Branch(("part",), "part", 2), whole)], whole, whole, [])
+    found = Netlist([(Branch(("part",), "part", 2), whole)], whole, whole, [whole], [])
     monkeypatch.setattr(flow, "netlist_of", lambda *_: found)
     monkeypatch.setattr(flow, "estimate_design", lambda *_: Estimate({"lut": 1, "ff": 1, "dsp": 0, "ram": 0}, {}))
     monkeypatch.setattr(flow, "transistors_of", lambda design, *_: {design.top: 1000, "part": 400})
