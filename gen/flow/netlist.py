@@ -23,7 +23,7 @@ from focus_rtl.gen.flow.tree import Branch, branches, kept_modules, memory_modul
 from focus_rtl.gen.fpga import run_tool, yosys
 from focus_rtl.gen.lint import black_boxes
 
-__all__ = ["NETLIST", "Netlist", "named_cells", "netlist_of", "run_synthesis", "transistors_of"]
+__all__ = ["NETLIST", "Netlist", "flat_script", "named_cells", "netlist_of", "run_synthesis", "transistors_of"]
 
 NETLIST = "netlist.json"
 """File that nextpnr reads."""
@@ -37,10 +37,11 @@ tee -q -o {cells} stat -json
 KEEP = "setattr -mod -set keep_hierarchy 1 {modules}\n"
 """Before synthesis: what keeps its borders."""
 
-WRITE = f"""\
+FLAT = f"""{COUNT.format(cells="flat.json")}\
 write_json {NETLIST}
 write_verilog -noattr -norename netlist.v
 """
+"""After the synthesis of what is placed."""
 
 TRANSISTORS = """\
 read_verilog design.v
@@ -80,6 +81,10 @@ class Netlist:
     memories: list[Mapped]
 
 
+def _script(family: Family, sources: Mapping[str, str], top: str, options: str, before: str, after: str) -> str:
+    return f"read_verilog {' '.join(sources)}\n{before}\n{family.synth}{options} -top {top}\n{after}"
+
+
 def run_synthesis(family: Family, sources: Mapping[str, str], top: str, folder: Path, options: str = "",
                   before: str = "", after: str = "") -> None:
     """Run Yosys' synthesis of a family in `folder`: the one place that does.
@@ -92,8 +97,7 @@ def run_synthesis(family: Family, sources: Mapping[str, str], top: str, folder: 
     """
     for name, text in sources.items():
         (folder / name).write_text(text, encoding="utf-8")
-    script = f"read_verilog {' '.join(sources)}\n{before}\n{family.synth}{options} -top {top}\n{after}"
-    (folder / "synth.ys").write_text(script, encoding="utf-8")
+    (folder / "synth.ys").write_text(_script(family, sources, top, options, before, after), encoding="utf-8")
     run_tool(yosys(), folder, "-q", "synth.ys")
 
 
@@ -101,8 +105,23 @@ def _columns(family: Family, cells: Cells, module: str) -> dict[str, int]:
     return {column: total(cells, module, functools.partial(family.cells_of, column)) for column in COLUMNS}
 
 
-def _synth_options(target: Target) -> str:
-    return OPTIONS[target.family.name] if target.holds["dsp"] else ""
+def _inputs(design: EmittedDesign, harness: Harness | None, target: Target) -> tuple[dict[str, str], str, str, str]:
+    """Sources, their top, the options of synthesis, and what is said to Yosys about memories."""
+    sources, top = {"design.v": design.text}, design.top
+    options = OPTIONS[target.family.name] if target.holds["dsp"] else ""
+    if harness is None:
+        options += target.family.bare
+    else:
+        sources["harness.v"], top = harness.text, harness.top
+    styles = "\n".join(f'setattr -set ram_style "{style_of(target.family, words)}" {module}/m:words'
+                       for module, (words, _) in memory_modules(design).items())
+    return sources, top, options, styles
+
+
+def flat_script(design: EmittedDesign, harness: Harness, target: Target) -> str:
+    """What Yosys is told to make the netlist that is placed: a record of that stands as long as this is the same."""
+    sources, top, options, styles = _inputs(design, harness, target)
+    return _script(target.family, sources, top, options, styles, FLAT)
 
 
 def netlist_of(design: EmittedDesign, harness: Harness | None, target: Target, folder: Path) -> Netlist:
@@ -114,16 +133,10 @@ def netlist_of(design: EmittedDesign, harness: Harness | None, target: Target, f
     ------
     ToolMissing : no Yosys.  RuntimeError : it failed.
     """
-    sources, top, options = {"design.v": design.text}, design.top, _synth_options(target)
-    if harness is None:
-        options += target.family.bare
-    else:
-        sources["harness.v"], top = harness.text, harness.top
-    styles = "\n".join(f'setattr -set ram_style "{style_of(target.family, words)}" {module}/m:words'
-                       for module, (words, _) in memory_modules(design).items())
+    sources, top, options, styles = _inputs(design, harness, target)
     kept = KEEP.format(modules=" ".join(kept_modules(design)))
     run_synthesis(target.family, sources, top, folder, options, kept + styles, COUNT.format(cells="cells.json"))
-    run_synthesis(target.family, sources, top, folder, options, styles, COUNT.format(cells="flat.json") + WRITE)
+    run_synthesis(target.family, sources, top, folder, options, styles, FLAT)
     cells, flat = read_cells(folder / "cells.json"), read_cells(folder / "flat.json")
     units = [(branch, _columns(target.family, cells, branch.module)) for branch in branches(design)]
     named = named_cells(target.family, folder / NETLIST, top)

@@ -25,6 +25,7 @@ from focus_rtl.gen.configuration import load
 from focus_rtl.gen.emit import verilog_of
 from focus_rtl.gen.errors import CommandError
 from focus_rtl.gen.flow.harness import INSTANCE, harness_of
+from focus_rtl.gen.flow.netlist import flat_script
 from focus_rtl.gen.flow.report import Report
 from focus_rtl.gen.flow.run import Work, synthesise_for
 from focus_rtl.gen.flow.targets import COLUMNS, TARGETS
@@ -68,9 +69,13 @@ class Row:
         return Work(self.source, lambda: Core(params), params.to_dict(), params.sha256, chip, chip.mhz)
 
     def design(self) -> str:
-        """SHA-256 of the Verilog that is synthesised, its harness included, without names of configurations."""
+        """SHA-256 of the Verilog that is synthesised, its harness, and what Yosys is told, without names of
+        configurations.
+        """
         design = verilog_of(self.work.make(), "", INSTANCE)
-        return hashlib.sha256(anonymous(design.text + harness_of(design).text).encode()).hexdigest()
+        harness = harness_of(design)
+        told = flat_script(design, harness, TARGETS[self.target])
+        return hashlib.sha256(anonymous(design.text + harness.text + told).encode()).hexdigest()
 
 
 # One iCE40 and one ECP5 with every change.  LUT and FF about a tenth above what was measured.

@@ -4,6 +4,7 @@
 import dataclasses
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +92,13 @@ def test_what_stands_is_not_measured_again(tmp_path: Path, monkeypatch: pytest.M
     assert pending(["sec"], path, 1) == ["sec"], "another design"
 
 
-def test_the_harness_is_part_of_the_design(monkeypatch: pytest.MonkeyPatch) -> None:
-    before, real = UNIT.design(), boards.harness_of
-    monkeypatch.setattr(boards, "harness_of", lambda design: dataclasses.replace(real(design), text="other"))
+@pytest.mark.parametrize(("part", "other"), [
+    ("harness_of", lambda harness: dataclasses.replace(harness, text="other")),
+    ("flat_script", lambda script: script.replace("synth_ice40", "synth_ice40 -abc9"))])
+def test_harness_and_script_are_part_of_the_design(part: str, other: Callable[[Any], Any],
+                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+    before, real = UNIT.design(), getattr(boards, part)
+    monkeypatch.setattr(boards, part, lambda *given: other(real(*given)))
     assert UNIT.design() != before
 
 
@@ -106,7 +111,7 @@ def test_tables_show_the_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             in tables.render("boards"))
     assert "| `ecp5-25k` | `a.x` | `b.y` | 20 | `a` 12 ns, `b` 8 ns |" in tables.render("board_paths")
     units = tables.render("board_units")
-    assert "| `ecp5-25k` | `a` | 2 | 900 | 400 | 2 | 3 | 700 |" in units and "a.in" not in units
+    assert "| `ecp5-25k` | `a` | 2 | 900 | 400 | 2 | 3 | 700 | 900 | 400 | 2 | 3 |" in units and "a.in" not in units
     assert tables.stale() == ["boards.json: ecp5-25k: its design has changed since; measure it again: "
                               "python -m focus_rtl.verif.flow.boards ecp5-25k --seeds 2"]
 
