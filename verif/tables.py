@@ -136,10 +136,10 @@ def _sec_area(name: str, record: Record) -> Cells:
 
 
 def _board(name: str, record: Record) -> Cells:
-    seeds, gates = ", ".join(f"{mhz:g}" for mhz in record["seeds"].values()), _value(record, "transistors")
+    seeds = ", ".join(f"{mhz:g}" for mhz in record["seeds"].values())
     cells = record["used"].get("lut", 0)
     return (f"`{name}`", f"`{record['target']}`", *(f"{_value(record, column):,}" for column in COLUMNS),
-            "-" if gates is None else f"{gates:,}", f"{cells:,}", f"{cells / record['holds']['lut']:.0%}",
+            f"{_value(record, 'transistors'):,}", f"{cells:,}", f"{cells / record['holds']['lut']:.0%}",
             f"{_value(record, 'fmax_worst'):g}", f"{_value(record, 'fmax_median'):g}", seeds)
 
 
@@ -150,9 +150,8 @@ def _board_path(name: str, record: Record) -> Cells:
 
 
 def _board_unit(name: str, unit: Record) -> Cells:
-    gates = unit["transistors"]
     return (f"`{name}`", f"`{unit['unit']}`", str(unit["count"]), *(f"{unit[column]:,}" for column in COLUMNS),
-            "-" if gates is None else f"{gates:,}", *(f"{unit['placed'][column]:,}" for column in COLUMNS))
+            f"{unit['transistors']:,}", *(f"{unit['placed'][column]:,}" for column in COLUMNS))
 
 
 def _outer_units(record: Record) -> list[Record]:

@@ -29,7 +29,7 @@ class UnitRow:
     count: int
     takes: dict[str, int]
     placed: dict[str, int]
-    transistors: int | None
+    transistors: int
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Report:
 
     whole : what the design takes, by column, after synthesis and without its harness; flat : the same with its harness
     and without borders between units, as it is placed.  registers : the harness's own.
-    uncounted : why there are no transistors.  expected : multipliers and RAM blocks that follow from the products and
+    expected : multipliers and RAM blocks that follow from the products and
     the memories of the design.
     """
 
@@ -54,7 +54,6 @@ class Report:
     whole: dict[str, int] = field(default_factory=dict)
     flat: dict[str, int] = field(default_factory=dict)
     transistors: int | None = None
-    uncounted: str = ""
     registers: int = 0
     memories: list[Mapped] = field(default_factory=list)
     expected: dict[str, int] = field(default_factory=dict)
@@ -130,7 +129,6 @@ class Report:
                      + ", ".join(f"{step.unit} ({step.ns:g} ns, {step.cells} cells)" for step in path.steps)]
         blocks = " and ".join(f"{count} {column.upper()}" for column, count in self.expected.items())
         said += self.problems() or [f"{blocks} follow from the configuration, and were inferred"]
-        said += [self.uncounted] if self.uncounted else []
         said.append(f"the harness has {self.registers:,} flip-flops of its own; "
                     + ", ".join(f"{name} {version}" for name, version in self.tools.items()))
         return said

@@ -29,9 +29,6 @@ __all__ = ["NotFinished", "Work", "new_report", "synthesise_for", "write_report"
 
 Progress = Callable[[str], None]
 
-PATIENCE = 180
-"""Seconds that transistors may take to be counted."""
-
 
 class NotFinished(CommandError):
     """Placing and routing took longer than it was given."""
@@ -65,7 +62,7 @@ def new_report(work: Work, design: EmittedDesign, seeds: Sequence[int]) -> Repor
 
 def synthesise_for(work: Work, seeds: Sequence[int], timeout: float | None = None,
                    progress: Progress = lambda _step: None,
-                   partial: Callable[[Report], None] = lambda _report: None, transistors: bool = True) -> Report:
+                   partial: Callable[[Report], None] = lambda _report: None) -> Report:
     """Everything in turn.
 
     Parameters
@@ -74,7 +71,6 @@ def synthesise_for(work: Work, seeds: Sequence[int], timeout: float | None = Non
     timeout : seconds for each placement and routing.
     progress : told what is being done.
     partial : given the report when something stops it, before the error goes on.
-    transistors : count them as well, which takes longer than all but placing where products are wide.
 
     Raises
     ------
@@ -84,10 +80,9 @@ def synthesise_for(work: Work, seeds: Sequence[int], timeout: float | None = Non
     report = new_report(work, design, seeds)
     with tempfile.TemporaryDirectory(prefix="focus-rtl-synth-") as kept, _told(report, partial):
         folder = Path(kept)
-        gates: dict[str, int] = {}
-        if transistors:
-            progress("counting transistors")
-            gates = _gates(design, folder, report)
+        progress("counting transistors")
+        gates = transistors_of(design, folder)
+        report.transistors = gates[design.top]
         _synthesise(work, design, report, gates, folder, progress)
         for seed in seeds:
             progress(f"placing and routing for {work.target.name}, seed {seed}")
@@ -109,17 +104,6 @@ def _told(report: Report, partial: Callable[[Report], None]) -> Iterator[None]:
         raise
 
 
-def _gates(design: EmittedDesign, folder: Path, report: Report) -> dict[str, int]:
-    """Transistors by module, or nothing where that takes too long: wide products keep ABC busy for many minutes."""
-    try:
-        gates = transistors_of(design, folder, PATIENCE)
-    except TimedOut as late:
-        report.uncounted = f"transistors are not counted: {late}"
-        return {}
-    report.transistors = gates[design.top]
-    return gates
-
-
 def _synthesise(work: Work, design: EmittedDesign, report: Report, gates: dict[str, int], folder: Path,
                 progress: Progress) -> None:
     harness = harness_of(design)
@@ -128,7 +112,7 @@ def _synthesise(work: Work, design: EmittedDesign, report: Report, gates: dict[s
     expected = estimate_design(design, work.target)
     found = netlist_of(design, harness, work.target, folder)
     report.whole, report.flat, report.memories = found.whole, found.flat, found.memories
-    report.units = [UnitRow(branch.label, ".".join(branch.path), branch.count, takes, placed, gates.get(branch.module))
+    report.units = [UnitRow(branch.label, ".".join(branch.path), branch.count, takes, placed, gates[branch.module])
                     for (branch, takes), placed in zip(found.units, found.placed, strict=True)]
     report.expected = {column: expected.takes[column] for column in ("dsp", "ram")}
     excess = too_much(work.target, found.flat)

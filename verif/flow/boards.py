@@ -88,10 +88,8 @@ ROWS = {
 """By name; the only place of the bounds."""
 
 
-def measure(name: str, seeds: int, timeout: float | None = None, transistors: bool = True) -> Record:
+def measure(name: str, seeds: int, timeout: float | None = None) -> Record:
     """The record of a row: every figure with its unit, the configuration, and where it comes from.
-
-    transistors : which have no bound, and take long to count where products are wide.
 
     Raises
     ------
@@ -99,8 +97,7 @@ def measure(name: str, seeds: int, timeout: float | None = None, transistors: bo
     """
     begin, row = time.monotonic(), ROWS[name]
     report = synthesise_for(row.work, range(1, seeds + 1), timeout,
-                            lambda step: print(f"{name}: {step} ...", file=sys.stderr, flush=True),
-                            transistors=transistors)
+                            lambda step: print(f"{name}: {step} ...", file=sys.stderr, flush=True))
     return record_of(name, report, row.design()) | {"seconds": round(time.monotonic() - begin)}
 
 
@@ -139,9 +136,9 @@ def pending(names: Sequence[str], path: Path, seeds: int) -> list[str]:
             or known[name]["design_sha256"] != ROWS[name].design()]
 
 
-def _in_own_process(name: str, seeds: int, timeout: float | None, transistors: bool) -> Record:
+def _in_own_process(name: str, seeds: int, timeout: float | None) -> Record:
     command = [sys.executable, "-m", "focus_rtl.verif.flow.boards", name, "--seeds", str(seeds), "--raw",
-               *(["--timeout", str(timeout)] if timeout else []), *(["--transistors"] if transistors else [])]
+               *(["--timeout", str(timeout)] if timeout else [])]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr.strip()[-1500:] or f"ended with code {done.returncode}")
@@ -165,13 +162,13 @@ def run(names: Sequence[str], jobs: int, seeds: int, timeout: float | None = Non
         path: Path | None = None) -> Mapping[str, list[str]]:
     """Measure rows, print them beside their bounds; returns what is wrong with which.
 
-    path : where each is recorded as it comes, with its transistors.
+    path : where each is recorded as it comes.
     """
     wrong: dict[str, list[str]] = {}
     lines: dict[str, tuple[str, ...]] = {}
     pool = ThreadPoolExecutor(jobs)
     try:
-        waiting = {pool.submit(_in_own_process, name, seeds, timeout, path is not None): name for name in names}
+        waiting = {pool.submit(_in_own_process, name, seeds, timeout): name for name in names}
         for number, done in enumerate(as_completed(waiting), 1):
             name, problems = waiting[done], []
             try:
@@ -200,7 +197,6 @@ def _arguments() -> Any:
     parser.add_argument("--jobs", type=int, default=1, help="rows at a time (1)")
     parser.add_argument("--timeout", type=float, help="seconds for each placement and routing")
     parser.add_argument("--json", type=Path, help="record there; what is there of the same design is not measured")
-    parser.add_argument("--transistors", action="store_true", help="with --raw: count them; what is recorded has them")
     parser.add_argument("--raw", action="store_true", help="measure one row here and print its record as JSON")
     given = parser.parse_args()
     unknown = [name for name in given.rows if name not in ROWS]
@@ -217,7 +213,7 @@ def main() -> int:
     names = given.rows or [name for name, row in ROWS.items() if row.ci or not given.ci]
     if given.raw:
         try:
-            print(json.dumps(measure(names[0], given.seeds, given.timeout, given.transistors)))
+            print(json.dumps(measure(names[0], given.seeds, given.timeout)))
         except (CommandError, ToolMissing, RuntimeError) as error:
             print(f"error: {error}", file=sys.stderr)
             return 1

@@ -248,20 +248,6 @@ def test_too_small_a_target_is_refused_before_placing(tmp_path: Path, monkeypatc
     assert kept[0].problems() == [f"{count} were inferred, and 0 were expected" for count in ("1 DSP", "40 RAM")]
 
 
-def test_what_takes_too_long_to_count_is_left_out_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    canned(monkeypatch)
-
-    def late(*_: object) -> dict[str, int]:
-        raise fpga.TimedOut("yosys did not finish in 180 s")
-
-    monkeypatch.setattr(flow, "transistors_of", late)
-    (tmp_path / "canned").write_text(json.dumps(REPORT))
-    target = with_nextpnr(HX8K, stub(tmp_path, "nextpnr", "0.99", f"cp '{tmp_path}/canned' report.json"))
-    report = flow.synthesise_for(work_on(target), (1,))
-    assert report.complete and report.transistors is None
-    assert "transistors are not counted: yosys did not finish in 180 s" in report.page()
-
-
 def test_worst_and_median_of_the_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     canned(monkeypatch)
     for seed, mhz in enumerate((30.0, 20.0, 50.0), 1):

@@ -13,6 +13,7 @@ from focus_rtl.gen.flow.harness import harness_of
 from focus_rtl.gen.flow.mapping import Mapped, blocks_of, check_memories, expected_blocks
 from focus_rtl.gen.flow.netlist import netlist_of, transistors_of
 from focus_rtl.gen.flow.targets import ECP5, ICE40, TARGETS
+from focus_rtl.gen.units import choose
 from focus_rtl.hdl.memory.ram import Ram
 from focus_rtl.hdl.unit import Unit, place
 
@@ -63,6 +64,12 @@ def test_transistors_leave_memories_out(tmp_path: Path) -> None:
     found = transistors_of(design, tmp_path)
     assert set(found) == {"core"}, "memories have no figure of their own"
     assert 0 < found["core"] < 100, "an inverted bit"
+
+
+def test_transistors_of_wide_products_are_counted_too(tmp_path: Path) -> None:
+    """Two products of 42 by 21 bits: with ABC's search for equal gates this takes more than ten minutes."""
+    design = verilog_of(choose("integer_greater", ["depth=2"]).make(), "", "core")
+    assert 2 * 42 * 21 * 20 < transistors_of(design, tmp_path)["core"] < 2 * 42 * 21 * 60, "per pair of bits"
 
 
 def test_what_is_not_as_expected_is_said() -> None:

@@ -87,6 +87,8 @@ MEASURED: tuple[tuple[str, tuple[int | None, ...]], ...] = (
     ("product_greater", (2, 4)),
     ("product_greater multiplier=lut", (2,)),
     ("product_greater multiplier=serial", (2,)),
+    ("integer_greater", (2,)),
+    ("integer_verdict", (3,)),
     ("integer_greater multiplier=serial", (2,)),
     ("integer_verdict multiplier=serial", (3,)),
     ("integer_square", (2,)),
