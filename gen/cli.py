@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: `focus-rtl presets | check | gen | demo | doctor | verify-manifest`.
+"""The command line: `focus-rtl presets | check | gen | synth | fit | units | demo | doctor | verify-manifest`.
 
 Commands only read arguments and print; what they do lives in the modules they import, as late as they need them.
 """
@@ -180,8 +180,8 @@ def synth(
         "--ooc", help="A unit out of context, without pins, on ECP5: what happens without --target.")] = False,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds 1 .. N of placement: worst and median Fmax.")] = 1,
     freq: Annotated[float | None, typer.Option(
-        "--freq", min=0.1, metavar="MHZ", help="The clock to aim for; else the target's.")] = None,
-    timeout: Annotated[float, typer.Option("--timeout", min=0.1, metavar="SECONDS",
+        "--freq", min=0.1, max=10_000, metavar="MHZ", help="The clock to aim for; else the target's.")] = None,
+    timeout: Annotated[float, typer.Option("--timeout", min=0.1, max=1_000_000, metavar="SECONDS",
                                            help="Give up a placement after so long.")] = 3600.0,
     output: Annotated[Path | None, typer.Option(
         "-o", "--output", metavar="DIR", help="Folder for the report; for a core focus-<name>-<target> here.")] = None,
@@ -197,6 +197,9 @@ def synth(
                            "try focus-rtl synth tiny --target ecp5-25k, or focus-rtl synth --unit add")
     from focus_rtl.gen.flow import command
     if unit is not None and (ooc or target is None):
+        if freq is not None or output is not None:
+            raise CommandError("--freq and --output are for what is placed with pins",
+                               "give a --target and no --ooc, or leave them out; --json prints what can be kept")
         command.out_of_context(unit, overrides or (), target, seeds, timeout, as_json)
         return
     if target is None:

@@ -5,15 +5,17 @@ The files are first written into a temporary folder on the same file system, whe
 and then moved.  A file whose bytes are already there is not touched, so that build tools see no change.
 """
 
+import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from focus_rtl.gen.errors import InputOutputError
 
-__all__ = ["write_folder"]
+__all__ = ["require_folder", "scratch", "write_folder"]
 
 
 def write_folder(target: Path, files: Mapping[str, bytes]) -> list[str]:
@@ -25,10 +27,40 @@ def write_folder(target: Path, files: Mapping[str, bytes]) -> list[str]:
     ------
     InputOutputError : something could not be written; then `target` is as it was before.
     """
+    with _told(target):
+        return _update(target, files) if target.exists() else _create(target, files)
+
+
+def require_folder(target: Path) -> None:
+    """Find out, before work that takes long, whether `write_folder` can write to `target`; it raises the same."""
+    with _told(target), _Staging(next(folder for folder in (target, *target.parents) if folder.exists())):
+        pass
+
+
+@contextmanager
+def scratch(purpose: str) -> Iterator[Path]:
+    """A temporary folder, gone afterwards.
+
+    Raises
+    ------
+    InputOutputError : there is no room in it.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix=f"focus-rtl-{purpose}-") as kept:
+            yield Path(kept)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise InputOutputError(f"cannot write to {tempfile.gettempdir()}: {error.strerror}",
+                               "free some space there, or set TMPDIR to a folder with more") from error
+
+
+@contextmanager
+def _told(target: Path) -> Iterator[None]:
     if target.exists() and not target.is_dir():
         raise InputOutputError(f"{target} is a file, not a folder", "give another folder with -o")
     try:
-        return _update(target, files) if target.exists() else _create(target, files)
+        yield
     except OSError as error:
         raise InputOutputError(
             f"cannot write to {target}: {error.strerror or error}; nothing was changed",

@@ -5,7 +5,9 @@ A tool of the system is used when it is as new as those that everything was test
 """
 
 import contextlib
+import errno
 import functools
+import json
 import os
 import re
 import shutil
@@ -14,13 +16,18 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from focus_rtl.verif.bench.toolchain import Tool, ToolMissing
 
-__all__ = ["TimedOut", "ToolFailed", "nextpnr_ecp5", "nextpnr_ice40", "run_tool", "synthesis_tools", "yosys"]
+__all__ = ["TimedOut", "ToolFailed", "nextpnr_ecp5", "nextpnr_ice40", "read_json", "run_tool", "synthesis_tools",
+           "yosys"]
 
 YOSYS_MINIMUM = (0, 50)  # older ones cannot read what Amaranth writes (Debian's 0.23), or map memories otherwise
 NEXTPNR_MINIMUM = (0, 7)  # the first with reports of out-of-context designs tried
+
+SPACE = 1 << 16
+"""Bytes that have to be free after a tool has run: without room it writes half a file and may say nothing."""
 
 
 class ToolFailed(RuntimeError):
@@ -91,6 +98,7 @@ def run_tool(tool: Tool, folder: Path, *arguments: str, timeout: float | None = 
     Raises
     ------
     ToolFailed : it failed; the message holds the end of what it said.  TimedOut : it took too long, and was ended.
+    OSError : no space is left in `folder`, whatever the tool says of it.
     """
     with subprocess.Popen([tool.path, *arguments], cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True) as process:
@@ -103,7 +111,18 @@ def run_tool(tool: Tool, folder: Path, *arguments: str, timeout: float | None = 
             if isinstance(error, subprocess.TimeoutExpired):
                 raise TimedOut(f"{tool.name} did not finish in {timeout:g} s") from None
             raise
+    if shutil.disk_usage(folder).free < SPACE:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
     if process.returncode:
         tail = "\n".join(said.strip().splitlines()[-15:])
         raise ToolFailed(f"{tool.name} failed with code {process.returncode}:\n{tail}")
     return said
+
+
+def read_json(path: Path) -> Any:
+    """What a tool has written, from its first brace on; ToolFailed where that is not whole."""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    try:
+        return json.loads(text[text.find("{"):])
+    except ValueError as error:
+        raise ToolFailed(f"{path.name}, which a tool has written, is not whole: {error}") from error

@@ -6,15 +6,14 @@ A whole core, and a unit with pins on any target, go through `flow`.
 
 import hashlib
 import statistics
-import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from amaranth import Module, Signal
 from amaranth.lib.wiring import In, Out
 
 from focus_rtl.gen.emit import verilog_of
+from focus_rtl.gen.files import scratch
 from focus_rtl.gen.flow.netlist import run_synthesis, transistors_of
 from focus_rtl.gen.flow.route import fmax_of, out_of_context, run_nextpnr, used_of
 from focus_rtl.gen.flow.targets import ECP5
@@ -95,8 +94,7 @@ def synthesise(make: Callable[[], Unit], seeds: Iterable[int], registered: bool,
     """
     device, wrapped = out_of_context(size, PACKAGE, MHZ), Registered(make(), not registered)
     design = verilog_of(wrapped)
-    with tempfile.TemporaryDirectory(prefix="focus-rtl-synth-") as kept:
-        folder = Path(kept)
+    with scratch("synth") as folder:
         progress("synthesising")
         run_synthesis(ECP5, {"unit.v": design.text}, design.top, folder, f"{ECP5.bare} -json unit.json")
         found, cells = [], {}
@@ -114,5 +112,5 @@ def synthesise(make: Callable[[], Unit], seeds: Iterable[int], registered: bool,
 def transistors(unit: Unit) -> int:
     """Transistors of a unit's logic, by `flow.netlist.transistors_of`; raises as that does."""
     design = verilog_of(unit)
-    with tempfile.TemporaryDirectory(prefix="focus-rtl-gates-") as kept:
-        return transistors_of(design, Path(kept))[design.top]
+    with scratch("gates") as folder:
+        return transistors_of(design, folder)[design.top]

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cells of a synthesised hierarchy, module by module: what Yosys' `stat -json` says, added up along the instances."""
 
-import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+
+from focus_rtl.gen.fpga import read_json
 
 __all__ = ["Cells", "read_cells", "total"]
 
@@ -15,12 +16,9 @@ Cells = dict[str, Counter[str]]
 def read_cells(path: Path) -> Cells:
     """What `tee -q -o FILE stat -json` has written.
 
-    Through a file, because ABC takes Yosys' standard output with it.
+    Through a file, because ABC takes Yosys' standard output with it.  ToolFailed : it is not whole.
     """
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    if "{" not in text:
-        raise RuntimeError(f"Yosys gave no statistics in {path.name}")
-    modules = json.loads(text[text.index("{"):])["modules"]
+    modules = read_json(path)["modules"]
     return {module.lstrip("\\"): Counter(entry["num_cells_by_type"]) for module, entry in modules.items()}
 
 

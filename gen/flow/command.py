@@ -10,6 +10,7 @@ from pathlib import Path
 from focus_rtl.gen.configuration import load, preset_names
 from focus_rtl.gen.console import say, say_json, say_table
 from focus_rtl.gen.errors import CommandError
+from focus_rtl.gen.files import require_folder
 from focus_rtl.gen.flow.estimate import WEIGHTS, estimate
 from focus_rtl.gen.flow.fit import Proposal, nearest_that_fits
 from focus_rtl.gen.flow.report import HEADERS, Report
@@ -30,7 +31,10 @@ def _told(step: str) -> None:
 
 def on_target(source: str | None, unit: str | None, overrides: Sequence[str], target: str, seeds: int,
               freq: float | None, timeout: float, output: Path | None, as_json: bool) -> None:
-    """A core (`source`), or a unit, with four pins on a target."""
+    """A core (`source`), or a unit, with four pins on a target.
+
+    What is found is printed and written to `output`, whatever becomes of the one or the other.
+    """
     chip = target_named(target)
     if unit is not None:
         chosen = choose(unit, overrides)
@@ -43,23 +47,35 @@ def on_target(source: str | None, unit: str | None, overrides: Sequence[str], ta
                                "try --set memories=inferred")
         work = Work(loaded.name, lambda: Core(params), params.to_dict(), params.sha256, chip, freq or chip.mhz)
     folder = output or (None if unit is not None else Path(f"focus-{work.name}-{target}"))
+    if folder is not None:
+        require_folder(folder)
 
     def keep(report: Report) -> None:
-        if folder is not None and report.whole:  # else there is nothing to keep
+        if not report.whole:  # there is nothing to keep
+            return
+        if folder is None or as_json:
+            _show(report, as_json)
+        if folder is not None:
             write_report(folder, report)
             print(f"what is known until now is in {folder / 'report.md'}", file=sys.stderr)
 
     report = synthesise_for(work, range(1, seeds + 1), timeout, _told, keep)
-    if folder is not None:
-        write_report(folder, report)
+    try:
+        if folder is not None:
+            write_report(folder, report)
+    finally:  # a folder that has become full does not cost what took an hour
+        _show(report, as_json)
+    if folder is not None and not as_json:
+        say(f"report: {folder / 'report.md'}, {folder / 'report.json'}")
+
+
+def _show(report: Report, as_json: bool) -> None:
     if as_json:
         say_json(report.to_dict())
         return
     say_table(HEADERS, report.rows(), right=range(1, len(HEADERS)))
     for sentence in report.sentences():
         say(sentence)
-    if folder is not None:
-        say(f"report: {folder / 'report.md'}, {folder / 'report.json'}")
 
 
 def out_of_context(unit: str, overrides: Sequence[str], target: str | None, seeds: int, timeout: float,

@@ -7,12 +7,12 @@ registers.  Look-up tables are the bits of `features`, each kind with a weight, 
 """
 
 import json
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from focus_rtl.gen.emit import EmittedDesign, verilog_of
+from focus_rtl.gen.files import scratch
 from focus_rtl.gen.flow.features import KINDS, Features, features_of, tiles_of
 from focus_rtl.gen.flow.mapping import expected_blocks, style_of
 from focus_rtl.gen.flow.targets import Family, Target
@@ -115,8 +115,8 @@ class Counted:
 def count_bits(design: EmittedDesign, target: Target) -> Counted:
     """Count what `weigh` weighs.  Raises as `estimate_design`."""
     family = target.family
-    with tempfile.TemporaryDirectory(prefix="focus-rtl-fit-") as folder:
-        features, products = features_of(design, Path(folder))
+    with scratch("fit") as folder:
+        features, products = features_of(design, folder)
     counts, side = instance_counts(design), SIDE[family.name]
     dsp = sum(counts[module] * tiles_of(a, b, side) for module, found in products.items() for a, b in found)
     small = {module: _memory(family, *shape) for module, shape in memory_modules(design).items()}

@@ -5,15 +5,13 @@ Yosys reads the Verilog and tidies it up, which takes seconds; mapping it to cel
 left out.  `estimate` weighs these bits.
 """
 
-import json
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from focus_rtl.gen.emit import EmittedDesign
 from focus_rtl.gen.flow.tree import memory_modules
-from focus_rtl.gen.fpga import run_tool, yosys
+from focus_rtl.gen.fpga import read_json, run_tool, yosys
 
 __all__ = ["KINDS", "Features", "features_of", "tiles_of"]
 
@@ -89,7 +87,7 @@ def features_of(design: EmittedDesign, folder: Path) -> tuple[Features, dict[str
     memories = memory_modules(design)
     features: Features = {}
     products: dict[str, list[tuple[int, int]]] = {}
-    for module, body in _modules(folder / "coarse.json").items():
+    for module, body in read_json(folder / "coarse.json")["modules"].items():
         if module in memories:
             continue
         cells = list(body["cells"].values())
@@ -101,8 +99,3 @@ def features_of(design: EmittedDesign, folder: Path) -> tuple[Features, dict[str
         products[module] = [(_width(cell, "A"), _width(cell, "B")) for cell in cells if cell["type"] == "$mul"]
         features[module]["product"] = sum(a * b for a, b in products[module])
     return features, products
-
-
-def _modules(path: Path) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))["modules"]
-    return found

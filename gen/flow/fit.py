@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A configuration that does not fit a target -> the nearest one that does, step by step.
 
-Each step is the first of a list that takes less of what there is too little of; the list begins with what costs no
-throughput.
+Each step is the first of a list that is meant to take less of what there is too little of; the list begins with what
+costs no throughput.  A step may turn out not to help: what need not change is as it was asked for in the end.
 """
 
 import math
@@ -77,7 +77,7 @@ MOVES["ff"] = MOVES["lut"]
 
 
 def smaller(values: Values, column: str) -> Iterator[Values]:
-    """Legal configurations one step away that take less of `column`, best first."""
+    """Legal configurations one step away that may take less of `column`, best first."""
     for move in MOVES[column]:
         changed = values | move(values)
         if changed != values and not problems(changed)[0]:
@@ -100,24 +100,34 @@ class Proposal:
 def nearest_that_fits(params: Parameters, weigh: Callable[[Parameters], Estimate],
                       excess: Callable[[Estimate], dict[str, float]],
                       progress: Callable[[str], None] = lambda _step: None) -> Proposal:
-    """Step down from `params` until nothing is in excess, or there is no further step.
+    """Step down from `params` until nothing is in excess, or there is no further step; then take back what can be.
 
     weigh : what a configuration takes.  excess : column -> times too much.
     """
     first = {name: getattr(params, name) for name in Parameters.KINDS}
-    values = dict(first)
-    while True:
+    values, order = dict(first), list[str]()
+
+    def weighed(values: Values) -> Estimate:
         progress("estimating " + (", ".join(f"{key}={_toml(values[key])}" for key in _changed(first, values))
                                   or "what was asked for"))
-        now = Parameters(**values)
-        found = weigh(now)
+        return weigh(Parameters(**values))
+
+    while True:
+        found = weighed(values)
         over = excess(found)
         column = max(over, key=lambda each: over[each], default=None)
         ahead = _down(values, column, over[column]) if column else values
         if ahead == values:
-            changes = {key: values[key] for key in _changed(first, values)}
-            return Proposal(now, found, not over, changes)
+            break
+        order += _changed(values, ahead)
         values = ahead
+    for key in dict.fromkeys(reversed(order)) if not over else ():  # what is missed most comes first
+        restored = values | {key: first[key]}
+        if restored not in (first, values) and not problems(restored)[0]:
+            nearer = weighed(restored)
+            if not excess(nearer):
+                values, found = restored, nearer
+    return Proposal(Parameters(**values), found, not over, {key: values[key] for key in _changed(first, values)})
 
 
 def _down(values: Values, column: str, times: float) -> Values:

@@ -38,8 +38,7 @@ class Report:
 
     whole : what the design takes, by column, after synthesis and without its harness; flat : the same with its harness
     and without borders between units, as it is placed.  registers : the harness's own.
-    expected : multipliers and RAM blocks that follow from the products and
-    the memories of the design.
+    expected : multipliers and RAM blocks that follow from the products and the memories of the design.
     """
 
     name: str
@@ -79,6 +78,8 @@ class Report:
         """What is not as the configuration says."""
         wrong = [f"{self.whole[column]} {column.upper()} were inferred, and {count} were expected"
                  for column, count in self.expected.items() if self.whole[column] != count]
+        wrong += [f"{self.flat[column]} {column.upper()} are placed, and the units have {self.whole[column]}"
+                  for column in self.expected if self.flat and self.flat[column] != self.whole[column]]
         return [mapped.problem for mapped in self.memories if mapped.problem] + wrong
 
     def to_dict(self) -> dict[str, Any]:

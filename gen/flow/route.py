@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A netlist -> placed and routed, once per seed: how fast, what is used, and which path is the slowest."""
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from focus_rtl.gen.errors import CommandError
 from focus_rtl.gen.flow.names import register_of, unit_of
 from focus_rtl.gen.flow.netlist import NETLIST
 from focus_rtl.gen.flow.targets import Clock, Family, Target
-from focus_rtl.gen.fpga import ToolFailed, run_tool
+from focus_rtl.gen.fpga import ToolFailed, read_json, run_tool
 
 __all__ = ["CriticalPath", "DoesNotFit", "Routed", "Step", "critical_path", "fmax_of", "out_of_context", "route",
            "run_nextpnr", "too_much", "used_of"]
@@ -103,7 +102,7 @@ def run_nextpnr(family: Family, options: Sequence[str], folder: Path, netlist: s
             cure = f"focus-rtl fit --target {name} proposes what does" if name else "take a larger target"
             raise DoesNotFit(f"the design does not fit {chip}: {words.removeprefix('ERROR: ')}", cure) from error
         raise
-    report: dict[str, Any] = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    report: dict[str, Any] = read_json(folder / "report.json")
     return report
 
 

@@ -6,7 +6,6 @@ Whatever stops it, what is known until then is in the report, which says so.
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any
 
 from focus_rtl.gen.emit import EmittedDesign, verilog_of
 from focus_rtl.gen.errors import CommandError, Exit
-from focus_rtl.gen.files import write_folder
+from focus_rtl.gen.files import scratch, write_folder
 from focus_rtl.gen.flow.estimate import estimate_design
 from focus_rtl.gen.flow.harness import CLOCK, INSTANCE, harness_of
 from focus_rtl.gen.flow.netlist import netlist_of, transistors_of
@@ -75,11 +74,11 @@ def synthesise_for(work: Work, seeds: Sequence[int], timeout: float | None = Non
     Raises
     ------
     DoesNotFit : the target is too small.  NotFinished : `timeout`.  ToolMissing.  RuntimeError : a tool failed.
+    InputOutputError : no room for temporary files.
     """
     design = verilog_of(work.make(), "", INSTANCE)
     report = new_report(work, design, seeds)
-    with tempfile.TemporaryDirectory(prefix="focus-rtl-synth-") as kept, _told(report, partial):
-        folder = Path(kept)
+    with _told(report, partial), scratch("synth") as folder:
         progress("counting transistors")
         gates = transistors_of(design, folder)
         report.transistors = gates[design.top]

@@ -15,7 +15,6 @@ import hashlib
 import json
 import math
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -27,6 +26,7 @@ import numpy as np
 
 from focus_rtl.gen.configuration import load, preset_names
 from focus_rtl.gen.emit import EmittedDesign, verilog_of
+from focus_rtl.gen.files import scratch
 from focus_rtl.gen.flow.estimate import FILE, Bits, Weights, count_bits
 from focus_rtl.gen.flow.features import KINDS
 from focus_rtl.gen.flow.harness import INSTANCE, harness_of
@@ -109,10 +109,10 @@ def measure(point: Point) -> Record:
     """What synthesis makes of a point, and what `fit` counts in it."""
     begin, chip, design = time.monotonic(), TARGETS[point.target], point.emitted()
     counted = count_bits(design, chip)
-    with tempfile.TemporaryDirectory(prefix="focus-rtl-calibrate-") as kept:
+    with scratch("calibrate") as folder:
         harness = harness_of(design)
-        found = netlist_of(design, harness, chip, Path(kept))
-        alone = lone_flip_flops(Path(kept) / NETLIST, harness.top) if chip.family.name == "ice40" else 0
+        found = netlist_of(design, harness, chip, folder)
+        alone = lone_flip_flops(folder / NETLIST, harness.top) if chip.family.name == "ice40" else 0
     units = {branch.path[0]: takes["lut"] for branch, takes in found.units if len(branch.path) == 1}
     return {"target": point.target, "core": not point.unit, "lut": found.whole["lut"], "ff": found.whole["ff"],
             "lone": max(alone - harness.lone, 0), "bits": asdict(counted.whole),

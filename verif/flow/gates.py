@@ -10,14 +10,13 @@ What is simulated is what is placed and routed, but for the pins: the same scrip
 import argparse
 import random
 import sys
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 
 from focus_rtl.gen.configuration import load
 from focus_rtl.gen.emit import EmittedDesign, verilog_of
+from focus_rtl.gen.files import scratch
 from focus_rtl.gen.flow.netlist import netlist_of
 from focus_rtl.gen.flow.targets import TARGETS, Target
 from focus_rtl.golden.params import Parameters
@@ -36,9 +35,9 @@ STALLS = (ALWAYS, Stall(0.3))
 
 def gate_level(design: EmittedDesign, target: Target) -> EmittedDesign:
     """The netlist of a design, with the models of its cells; its ports are the design's."""
-    with tempfile.TemporaryDirectory(prefix="focus-rtl-gates-") as kept:
-        netlist_of(design, None, target, Path(kept))
-        netlist = (Path(kept) / "netlist.v").read_text(encoding="utf-8")
+    with scratch("gates") as folder:
+        netlist_of(design, None, target, folder)
+        netlist = (folder / "netlist.v").read_text(encoding="utf-8")
     return EmittedDesign(design.top, models_of(target.family) + netlist, [design.top], {}, design.ports)
 
 

