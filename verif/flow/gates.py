@@ -25,6 +25,7 @@ from focus_rtl.verif.bench.streams import ALWAYS, Stall
 from focus_rtl.verif.core.jobs import pruned_job, random_core_job
 from focus_rtl.verif.core.run import CoreRun, run_programs
 from focus_rtl.verif.flow.boards import ROWS
+from focus_rtl.verif.flow.ending import ended
 from focus_rtl.verif.flow.models import models_of
 
 __all__ = ["gate_level", "run_gates"]
@@ -57,14 +58,14 @@ def run_gates(params: Parameters, target: Target, seed: int) -> CoreRun:
 
 def _told(name: str, seed: int) -> str:
     row = ROWS[name]
-    run = run_gates(load(row.source, row.changes).parameters, TARGETS[row.target], seed)
+    run = run_gates(load(row.source).parameters, TARGETS[row.target], seed)
     return (f"{name} on {row.target}: {run.compared:,} words of {len(run.jobs)} jobs, all equal, {sum(run.cycles):,} "
             f"cycles; build {run.seconds_build:.0f} s, run {run.seconds_run:.0f} s; seed {seed}")
 
 
 def main() -> int:
     """Command line; returns the exit code."""
-    cores = [name for name, row in ROWS.items() if not row.unit]
+    cores = list(ROWS)
     parser = argparse.ArgumentParser(prog="python -m focus_rtl.verif.flow.gates", description="netlists, simulated")
     parser.add_argument("presets", nargs="*", metavar="preset",
                         help=f"of {', '.join(cores)}; else those that are placed with every change")
@@ -85,4 +86,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main))
