@@ -29,9 +29,9 @@ from focus_rtl.gen.flow.netlist import flat_script
 from focus_rtl.gen.flow.report import Report
 from focus_rtl.gen.flow.run import Work, synthesise_for
 from focus_rtl.gen.flow.targets import COLUMNS, TARGETS
-from focus_rtl.gen.units import choose
 from focus_rtl.hdl.core import Core
 from focus_rtl.verif.bench.toolchain import ToolMissing
+from focus_rtl.verif.flow.ending import ended
 from focus_rtl.verif.pages import grid
 from focus_rtl.verif.records import Record, anonymous, put, read, stamp
 
@@ -43,8 +43,7 @@ class Row:
     """What is synthesised, and its bounds.
 
     target : by name.  lut, ff : at most, without the harness.  dsp, ram : exactly.  mhz : at least, in the worst seed.
-    source : a preset, or with `unit` a unit by name; `changes` as `--set` takes them.
-    ci : placed with every change; the others in `make regress`.
+    source : a preset.  ci : placed with every change; the others in `make regress`.
     """
 
     target: str
@@ -54,18 +53,13 @@ class Row:
     ram: int
     mhz: float
     source: str
-    changes: tuple[str, ...] = ()
-    unit: bool = False
     ci: bool = False
 
     @property
     def work(self) -> Work:
         """What the flow is to do."""
         chip = TARGETS[self.target]
-        if self.unit:
-            chosen = choose(self.source, self.changes)
-            return Work(self.source, chosen.make, chosen.configuration, chosen.sha256, chip, chip.mhz)
-        params = load(self.source, self.changes).parameters
+        params = load(self.source).parameters
         return Work(self.source, lambda: Core(params), params.to_dict(), params.sha256, chip, chip.mhz)
 
     def design(self) -> str:
@@ -226,4 +220,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main))

