@@ -14,7 +14,9 @@ import hashlib
 import json
 import subprocess
 import sys
+import tempfile
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -133,10 +135,16 @@ def pending(names: Sequence[str], path: Path, seeds: int) -> list[str]:
 def _in_own_process(name: str, seeds: int, timeout: float | None) -> Record:
     command = [sys.executable, "-m", "focus_rtl.verif.flow.boards", name, "--seeds", str(seeds), "--raw",
                *(["--timeout", str(timeout)] if timeout else [])]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(done.stderr.strip()[-1500:] or f"ended with code {done.returncode}")
-    record: Record = json.loads(done.stdout)
+    said: deque[str] = deque(maxlen=15)
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as found:
+        with subprocess.Popen(command, stdout=found, stderr=subprocess.PIPE, text=True) as process:
+            for text in process.stderr or ():
+                print(text, end="", file=sys.stderr, flush=True)
+                said.append(text)
+        if process.returncode:
+            raise RuntimeError("".join(said).strip() or f"ended with code {process.returncode}")
+        found.seek(0)
+        record: Record = json.load(found)
     return record
 
 
