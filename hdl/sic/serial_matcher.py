@@ -2,7 +2,7 @@
 """SerialMatcher: a vector and its position -> its index: layouter, matcher and table of indices in one, made small.
 
 Models: `golden/sic/layouter.py`, `golden/sic/matcher.py`, `golden/sic/gather.py`.
-Test: `verif/sic/test_serial_matcher.py`.
+Test: `verif/sic/test_serial_matcher.py`.  Proof: `verif/formal/serial.py`.
 """
 
 from dataclasses import dataclass
@@ -48,7 +48,8 @@ of the difference of two.  judge : a positive difference makes a new best.  rest
 class _Walk:
     """Where the control is: the slot, whether that is the key's own, its entry, a count of beats or of steps.
 
-    half : the second cycle of a step.  found : there is a best neighbour.
+    half : the second cycle of a step.  found : there is a best neighbour.  entered : the vector is written.  hit : the
+    tag that was read is of the neighbour's frame.
     """
 
     slot: Signal
@@ -57,6 +58,8 @@ class _Walk:
     count: Signal
     half: Signal
     found: Signal
+    entered: Signal
+    hit: Signal
 
 
 class SerialMatcher(Unit):
@@ -143,7 +146,7 @@ class SerialMatcher(Unit):
         at = _Walk(Signal(code_bits(self.p.block), name="slot"), Signal(name="own"),
                    Signal(range(self.entries), name="entry"),
                    Signal(range(max(self._steps + 1, self._beats + self._fill)), name="count"),
-                   Signal(name="half"), Signal(name="found"))
+                   Signal(name="half"), Signal(name="found"), Signal(), Signal())
         m.d.comb += at.own.eq(at.slot == 0)
         total = self._dot(m, do, at)
         norm = Signal(self._steps)  # the last dot: one that is squared, bit by bit, or in the end the key's own norm
@@ -154,7 +157,7 @@ class SerialMatcher(Unit):
         spot = Signal(place_layout(self.p), name="spot_s1")
         with m.If(do.rest):
             m.d.sync += spot.eq(spot_of(m, self.p, self.position))
-        with m.FSM(init="WIPE"):
+        with m.FSM(init="WIPE") as self.states:  # kept for proofs, which speak of them by name
             self._begin_and_end(m, do, at)
             self._look(m, do, at, spot, tag, other_norm)
             self._compute(m, do, at, total)
@@ -164,8 +167,8 @@ class SerialMatcher(Unit):
 
     def _begin_and_end(self, m: Module, do: View, at: _Walk) -> None:
         """States between tiles, between vectors, and behind a decision."""
-        entered, written = Signal(), Signal()
         enter = Signal()
+        written = Signal()
         m.d.comb += enter.eq(~self.dense & self.position.image & (self.position.row < self.height)
                              & (self.position.column < self.width))
         with m.State("WIPE"):
@@ -175,13 +178,13 @@ class SerialMatcher(Unit):
                 m.next = "REST"
         with m.State("REST"):
             m.d.comb += do.rest.eq(1)
-            m.d.sync += [entered.eq(enter), at.slot.eq(~self.zero)]
+            m.d.sync += [at.entered.eq(enter), at.slot.eq(~self.zero)]
             with m.If(self.valid):
                 m.next = "DECIDED"
                 with m.If(enter):
                     m.next = "SEEK"
         with m.State("DECIDED"):
-            m.d.comb += [self.decided.eq(1), do.write.eq(self.leave & entered)]
+            m.d.comb += [self.decided.eq(1), do.write.eq(self.leave & at.entered)]
             m.d.sync += written.eq(written | do.write)
             with m.If(self.leave):
                 m.next = "DONE"
@@ -196,7 +199,7 @@ class SerialMatcher(Unit):
     def _look(self, m: Module, do: View, at: _Walk, spot: View, tag: View, other_norm: Value) -> None:
         """States that go from slot to slot: what is no candidate is left out."""
         bank = behind(self.p.block, spot.rest, at.slot)
-        (asked, told), hit = self._wanted(m, at, tag), Signal()
+        asked, told = self._wanted(m, at, tag)
         with m.State("SEEK"):
             m.d.comb += do.start.eq(1)
             m.d.sync += [at.entry.eq(entry_of(self.p.block, bank, offset_of(self.p, spot, bank), bank_depth(self.p))),
@@ -212,10 +215,10 @@ class SerialMatcher(Unit):
             m.next = "SEE"
         with m.State("SEE"):
             m.d.comb += do.see.eq(1)
-            m.d.sync += hit.eq(told)  # the way from a memory to the states is cut
+            m.d.sync += at.hit.eq(told)  # the way from a memory to the states is cut
             m.next = "SEEN"
         with m.State("SEEN"):
-            with m.If(hit & other_norm.any()):
+            with m.If(at.hit & other_norm.any()):
                 m.next = "DOT"
             with m.Else():
                 self._go_on(m, at)

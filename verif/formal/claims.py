@@ -16,6 +16,7 @@ from focus_rtl.verif.formal.averaging import AVERAGING
 from focus_rtl.verif.formal.comparisons import COMPARISONS, ForgetsLost
 from focus_rtl.verif.formal.gathering import GATHERING
 from focus_rtl.verif.formal.sec import SEC
+from focus_rtl.verif.formal.serial import SERIAL
 from focus_rtl.verif.formal.smt import Claim, port
 from focus_rtl.verif.formal.window import WINDOWS
 
@@ -138,6 +139,7 @@ CLAIMS: dict[str, Claim] = {
                         _CANDIDATES + _STATES, lambda: ProductGreater(0, REDUCED), lambda: ForgetsLost(0, REDUCED)),
     **COMPARISONS,
     **WINDOWS,
+    **SERIAL,
     **GATHERING,
     **AVERAGING,
     **SEC,

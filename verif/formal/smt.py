@@ -4,7 +4,7 @@
 import hashlib
 import importlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from focus_rtl.hdl.numeric.bits import Layout
 from focus_rtl.hdl.unit import Unit, emitting
 from focus_rtl.verif.records import anonymous
 
-__all__ = ["TIMEOUT", "Claim", "Parts", "ask", "port", "smt_of", "widened"]
+__all__ = ["PRODUCT", "TIMEOUT", "Claim", "Parts", "ask", "conjunction", "number", "port", "smt_of", "widened", "wire"]
 
 TIMEOUT = 600
 """Seconds for one question to Z3."""
@@ -34,7 +34,7 @@ class Claim:
     words : what is claimed.  holds : the claim.  cover : a case that must be possible.  variables : declarations and
     assumptions.  unit, mutant : how to make the unit and the faulty one, of which the claim must fail; None: the
     claim is about numbers alone.  doubt : assumptions that take the place of `variables` for such a claim's twin.
-    abstract : 0, or the width of the multiplier that is replaced by a function of which only the variables say
+    abstract : 0, or the width of the multipliers that are replaced by a function of which only the variables say
     anything; what holds of all such functions holds of multiplication.
     """
 
@@ -67,10 +67,11 @@ class Claim:
         text = smt_of(self.unit, "unit") if self.unit else ""
         if not self.abstract:
             return text
-        if "(bvmul " not in text:
-            raise ValueError("the unit has no multiplier to be abstract about")
         bits = f"(_ BitVec {self.abstract})"
-        return f"(declare-fun {PRODUCT} ({bits} {bits}) {bits})\n" + text.replace("(bvmul ", f"({PRODUCT} ")
+        if f"{bits} (bvmul " not in text:
+            raise ValueError("the unit has no such multiplier to be abstract about")
+        return (f"(declare-fun {PRODUCT} ({bits} {bits}) {bits})\n"
+                + text.replace(f"{bits} (bvmul ", f"{bits} ({PRODUCT} "))
 
 
 def smt_of(make: Callable[[], Unit], name: str) -> str:
@@ -99,6 +100,21 @@ def ask(text: str) -> str:
 def port(name: str, state: str = "s") -> str:
     """Value of a port of the unit."""
     return f"(|unit_n {name}| {state})"
+
+
+def wire(name: str, state: str, bits: int) -> str:
+    """A wire of some bits, as a vector; of one bit, `port` is a Bool."""
+    return f"(ite {port(name, state)} #b1 #b0)" if bits == 1 else port(name, state)
+
+
+def number(value: int, bits: int) -> str:
+    """A vector of that value."""
+    return f"(_ bv{value} {bits})"
+
+
+def conjunction(terms: Iterable[str]) -> str:
+    """All of them hold."""
+    return f"(and {' '.join(terms)} true)"
 
 
 def widened(bits: str, more: int, signed: bool = False) -> str:

@@ -7,21 +7,25 @@ import pytest
 from focus_rtl.verif.formal.claims import CLAIMS
 from focus_rtl.verif.formal.prove import check
 
-VISIBLE = [name for name in CLAIMS if name.startswith("visible_")]
-"""One for each block; the command proves all, the tests a fixed one and one by chance."""
+OF_BLOCKS = {kind: [name for name in CLAIMS if name.startswith(kind)] for kind in ("visible_", "serial_")}
+"""Claims that there is one of for each block; the command proves all, the tests a fixed one and one by chance."""
+
+ALWAYS = [name for name in CLAIMS if not name.startswith(tuple(OF_BLOCKS))] + [f"{kind}132" for kind in OF_BLOCKS]
 
 
-@pytest.mark.parametrize("name", [name for name in CLAIMS if name not in VISIBLE] + ["visible_132"])
+@pytest.mark.parametrize("name", ALWAYS)
 def test_claim(name: str) -> None:
     _holds(name)
 
 
-def test_visibility_of_another_block(seed: int) -> None:
-    _holds(str(np.random.default_rng(seed).choice(VISIBLE)))
+@pytest.mark.parametrize("kind", OF_BLOCKS)
+def test_visibility_of_another_block(kind: str, seed: int) -> None:
+    _holds(str(np.random.default_rng(seed).choice(OF_BLOCKS[kind])))
 
 
-def test_visibility_is_claimed_of_every_block_with_a_window() -> None:
-    assert len(VISIBLE) == 26
+@pytest.mark.parametrize("kind", OF_BLOCKS)
+def test_visibility_is_claimed_of_every_block_with_a_window(kind: str) -> None:
+    assert len(OF_BLOCKS[kind]) == 26
 
 
 def _holds(name: str) -> None:

@@ -6,7 +6,6 @@ subtractions.
 """
 
 import itertools
-from collections.abc import Sequence
 
 from amaranth import Cat, Const, Module, Value
 from amaranth.lib.data import View
@@ -17,33 +16,14 @@ from focus_rtl.hdl.layouts import position
 from focus_rtl.hdl.sic import window
 from focus_rtl.hdl.sic.layouter import Layouter
 from focus_rtl.hdl.unit import Unit
-from focus_rtl.verif.formal.smt import Claim, port
+from focus_rtl.verif.formal.neighbours import BLOCKS, SMALL, Block, Neighbour, by
+from focus_rtl.verif.formal.smt import Claim, conjunction, number, port, wire
 from focus_rtl.verif.golden.cases import make_params
 
 __all__ = ["WINDOWS"]
 
-Block = tuple[int, int, int]
-
-BLOCKS: tuple[Block, ...] = tuple(itertools.product((1, 2, 3), repeat=3))
 GRID = (64, 14, 13)
 """The largest grid of the proof about places."""
-
-SMALL: dict[Block, tuple[int, int, int]] = {
-    block: (2 * block[0], (2, 3, 4)[block[1] - 1], (3, 4, 4)[block[2] - 1]) for block in BLOCKS if block != (1, 1, 1)}
-"""Largest grid of the proof about what is visible, for every block that has a window: two frames of the block, and a
-row and a column or more beyond it."""
-
-
-def _and(terms: Sequence[str]) -> str:
-    return f"(and {' '.join(terms)} true)"
-
-
-def _number(value: int, bits: int) -> str:
-    return f"(_ bv{value} {bits})"
-
-
-def _by(sides: Sequence[int]) -> str:
-    return " x ".join(map(str, sides))
 
 
 # --- places: two positions of one window are in two banks; a neighbour is looked for where it was written ---
@@ -97,10 +77,9 @@ def _inside(name: str) -> str:
     for axis, size in zip(("frame", "row", "column"), GRID, strict=True):
         field = layout[axis]
         high = field.offset + field.width - 1
-        fields.append(f"(bvult ((_ extract {high} {field.offset}) {port(name)}) {_number(size, field.width)})"
+        fields.append(f"(bvult ((_ extract {high} {field.offset}) {port(name)}) {number(size, field.width)})"
                       if size < 1 << field.width else "true")
-    return _and(fields)
-
+    return conjunction(fields)
 
 
 # --- visibility: whatever happened before, an entry shows exactly what was written to it in this pass ---
@@ -114,134 +93,100 @@ class _AlwaysValid(Layouter):
         return Const(1, 1)
 
 
-def _field(p: Parameters, name: str, state: str) -> str:
-    """Field of the position that is written in a state, as wide as `_axis`."""
-    field = position(p)[name]
-    return (f"((_ zero_extend {8 - field.width}) ((_ extract {field.offset + field.width - 1} {field.offset}) "
-            f"{port('position', state)}))")
-
-
-class _Visible:
+class _Visible(Neighbour):
     """The proof for one configuration: from a state `a` to the next one, `b`, about any one position X.
 
-    X = (xf, xr, xc) lies in the largest grid.  Of the entry that X has: `w`, it was written in this pass; `l`, the last
-    vector written was live; `f` and `d`, that one's frame and data.  The invariant says that the registers and the
-    memory hold this.  It holds after `clear`, is kept by every cycle, and gives what the window shows.
+    Of the entry that X has: `w`, it was written in this pass; `l`, the last vector written was live; `f` and `d`, that
+    one's frame and data.  The invariant says that the registers and the memory hold this.  It holds after `clear`, is
+    kept by every cycle, and gives what the window shows.
     """
 
     def __init__(self, block: Block, grid: tuple[int, int, int]) -> None:
-        self.p = make_params(dtype="int8", rows=1, cols=1, vector=2, matcher_lanes=1, matchers=1, m_tile=64,
-                             block=block, grid_max=grid)
-        self.depth = window.bank_depth(self.p)
+        super().__init__(block, grid)
         if self.depth > 32:
             raise ValueError("valid bits of a bank in one word, or the invariant must name several")
-        self.data = self.p.vector * self.p.element_bits
-        self.frame = position(self.p)["frame"].width
 
     @property
     def variables(self) -> str:
         """States, X, the ghosts, and what is assumed of the inputs."""
-        limits = " ".join(f"(bvult x{axis} {_number(size, 8)})" for axis, size in
-                          zip("frc", self.p.grid_max, strict=True))
-        sides = [f"(bvule {port(name, 'a')} {_number(size, size.bit_length())})"
-                 for name, size in zip(("height", "width"), self.p.grid_max[1:], strict=True)]
-        frame = f"(bvult {_field(self.p, 'frame', 'a')} {_number(self.p.grid_max[0], 8)})"
         return ("(declare-fun a () |unit_s|)(declare-fun b () |unit_s|)(assert (|unit_t| a b))\n"
                 f"(assert (not {port('rst', 'a')}))(assert (not (and {port('clear', 'a')} {port('en', 'a')})))\n"
-                + "".join(f"(declare-fun x{axis} () (_ BitVec 8))" for axis in "frc")
-                + f"(declare-fun w () Bool)(declare-fun l () Bool)(declare-fun f () (_ BitVec 8))"
+                f"{self.declared}(declare-fun w () Bool)(declare-fun l () Bool)(declare-fun f () (_ BitVec 8))"
                 f"(declare-fun d () (_ BitVec {self.data}))\n"
-                f"(assert (and {limits} {' '.join(sides)} {frame} (bvult f {_number(1 << self.frame, 8)})))\n")
+                f"(assert (and {' '.join([*self.anywhere, *self.legal])} (bvult f {number(1 << self.frame, 8)})))\n")
 
-    def _same_entry(self) -> str:
-        """What is written in `a` goes to X's entry."""
-        bf = _number(self.p.block[0], 8)
-        return (f"(and {self._entered()} (= {_field(self.p, 'row', 'a')} xr) (= {_field(self.p, 'column', 'a')} xc)"
-                f" (= (bvurem {_field(self.p, 'frame', 'a')} {bf}) (bvurem xf {bf})))")
-
-    def _entered(self) -> str:
-        """The token of `a` is an image token inside the grid."""
-        inside = [f"(bvult {_field(self.p, name, 'a')} ((_ zero_extend {8 - size.bit_length()}) {port(side, 'a')}))"
-                  for name, side, size in (("row", "height", self.p.grid_max[1]),
-                                           ("column", "width", self.p.grid_max[2]))]
-        return f"(and {port('en', 'a')} (= {_field(self.p, 'image', 'a')} {_number(1, 8)}) {' '.join(inside)})"
+    @property
+    def _key(self) -> str:
+        return self.entered(port("en", "a"))
 
     def _at(self, bank: int, entry: int | None = None) -> str:
         """X lies in that bank, and in that entry."""
         where = []
-        number = bank
+        rest = bank
         for axis, side in zip("crf", reversed(self.p.block), strict=True):
-            where.append(f"(= (bvurem x{axis} {_number(side, 8)}) {_number(number % side, 8)})")
-            number //= side
+            where.append(f"(= (bvurem x{axis} {number(side, 8)}) {number(rest % side, 8)})")
+            rest //= side
         if entry is not None:
             _, bh, bw = self.p.block
             across = -(-self.p.grid_max[2] // bw)
-            where += [f"(= (bvudiv xr {_number(bh, 8)}) {_number(entry // across, 8)})",
-                      f"(= (bvudiv xc {_number(bw, 8)}) {_number(entry % across, 8)})"]
-        return _and(where)
+            where += [f"(= (bvudiv xr {number(bh, 8)}) {number(entry // across, 8)})",
+                      f"(= (bvudiv xc {number(bw, 8)}) {number(entry % across, 8)})"]
+        return conjunction(where)
 
     def _invariant(self, state: str, w: str, live: str, f: str, d: str) -> str:
         terms = []
         for bank, entry in itertools.product(range(self.p.window), range(self.depth)):
-            valid = f"(= ((_ extract {entry} {entry}) {self._word(f'valid{bank}_0', state, self.depth)}) #b1)"
+            valid = f"(= ((_ extract {entry} {entry}) {wire(f'valid{bank}_0', state, self.depth)}) #b1)"
             word = port(f"bank{bank}.words[{entry}]", state)
             kept = f"(= {word} (concat ((_ extract {self.frame - 1} 0) {f}) {d}))"
             terms.append(f"(=> {self._at(bank, entry)} (and (= {valid} (and {w} {live})) (=> {w} {kept})))")
-        return _and(terms)
-
-    def _word(self, name: str, state: str, bits: int) -> str:
-        """A wire of some bits; one bit is a Bool."""
-        return f"(ite {port(name, state)} #b1 #b0)" if bits == 1 else port(name, state)
+        return conjunction(terms)
 
     def _shown(self) -> str:
         """What the window shows of X in `b`, if X is a neighbour of the token of `a`; and nothing where none is."""
         terms = []
-        for slot, step in enumerate(itertools.product(*(range(side) for side in self.p.block))):
+        for slot, step in enumerate(self.steps):
             seen = f"(= ((_ extract {slot} {slot}) {port('visible', 'b')}) #b1)"
             if not slot:
                 terms.append(f"(not {seen})")
                 continue
-            own = [_field(self.p, name, "a") for name in ("frame", "row", "column")]
-            there = " ".join(f"(= {axis} (bvadd x{x} {_number(back, 8)}))"
-                             for axis, x, back in zip(own, "frc", step, strict=True))
-            beyond = " ".join(f"(bvult {axis} {_number(back, 8)})" for axis, back in zip(own, step, strict=True))
-            on = self._word("enabled", "a", self.p.candidates)
-            enabled = f"(= ((_ extract {slot - 1} {slot - 1}) {on}) #b1)"
-            data = _and([f"(=> {self._at(bank)} (= {port(f'banks_{bank}', 'b')} d))"
+            data = conjunction([f"(=> {self._at(bank)} (= {port(f'banks_{bank}', 'b')} d))"
                          for bank in range(self.p.window)])
-            terms.append(f"(=> (and {there}) (and (= {seen} (and {enabled} w l (= f xf))) (=> {seen} {data})))")
-            terms.append(f"(=> (or {beyond}) (not {seen}))")
-        return _and(terms)
+            terms.append(f"(=> (and {self.there(step)}) (and (= {seen} (and {self.enabled(slot)} w l (= f xf))) "
+                         f"(=> {seen} {data})))")
+            terms.append(f"(=> (or {self.beyond(step)}) (not {seen}))")
+        return conjunction(terms)
 
     def claim(self) -> Claim:
         """The claim, its cover (everything in the window is visible) and its mutant."""
         invariant = self._invariant("a", "w", "l", "f", "d")
-        after = [f"(and (not {port('clear', 'a')}) (or w {self._same_entry()}))"]
-        for new, old in ((port("live", "a"), "l"), (_field(self.p, "frame", "a"), "f"), (port("vector", "a"), "d")):
-            after.append(f"(ite {self._same_entry()} {new} {old})")
-        nothing = f"(= {port('visible', 'b')} {_number(0, self.p.window)})"
-        same = _and([f"(= {port(name, 'a')} {port(name, 'b')})"
+        same_entry = self.same_entry(self._key)
+        after = [f"(and (not {port('clear', 'a')}) (or w {same_entry}))"]
+        for new, old in ((port("live", "a"), "l"), (self.field("frame"), "f"), (port("vector", "a"), "d")):
+            after.append(f"(ite {same_entry} {new} {old})")
+        nothing = f"(= {port('visible', 'b')} {number(0, self.p.window)})"
+        same = conjunction([f"(= {port(name, 'a')} {port(name, 'b')})"
                      for name in ("visible", "entered", *(f"banks_{bank}" for bank in range(self.p.window)))])
-        en, entered = port("en", "a"), self._entered()
-        holds = _and([
+        en, entered = port("en", "a"), self._key
+        holds = conjunction([
             f"(=> (or {invariant} {port('clear', 'a')}) {self._invariant('b', *after)})",
             f"(=> (and {invariant} {entered}) {self._shown()})",
             f"(=> {en} (and (= {port('entered', 'b')} {entered}) (=> (not {entered}) {nothing})))",
             f"(=> (not {en}) {same})"])
         everything = (1 << self.p.window) - 2
         cover = (f"(and {invariant} {entered} w l (= f xf) "
-                 f"(= {port('visible', 'b')} {_number(everything, self.p.window)}))")
-        words = (f"block {_by(self.p.block)}, grids up to {_by(self.p.grid_max)}, from any state: visible is exactly "
+                 f"(= {port('visible', 'b')} {number(everything, self.p.window)}))")
+        words = (f"block {by(self.p.block)}, grids up to {by(self.p.grid_max)}, from any state: visible is exactly "
                  "what that very neighbour wrote in this pass (induction)")
         return Claim(words, holds, cover, self.variables, lambda: Layouter(self.p), lambda: _AlwaysValid(self.p))
 
 
 WINDOWS: dict[str, Claim] = {
     "places": Claim(
-        f"every block, grids up to {_by(GRID)}: a window's positions are in different banks, and each is looked for in "
+        f"every block, grids up to {by(GRID)}: a window's positions are in different banks, and each is looked for in "
         "the entry in which it is written, which no other row or column shares",
-        f"(=> (and {_inside('key')} {_inside('other')}) (= {port('holds')} (bvnot {_number(0, len(BLOCKS))})))",
-        f"(and {_inside('key')} {_inside('other')} (= {port('near')} {_number(1 << len(BLOCKS) - 1, len(BLOCKS))}))",
+        f"(=> (and {_inside('key')} {_inside('other')}) (= {port('holds')} (bvnot {number(0, len(BLOCKS))})))",
+        f"(and {_inside('key')} {_inside('other')} (= {port('near')} {number(1 << len(BLOCKS) - 1, len(BLOCKS))}))",
         unit=Places, mutant=lambda: _LooksAhead("own")),
     **{f"visible_{''.join(map(str, block))}": _Visible(block, grid).claim() for block, grid in SMALL.items()},
 }
