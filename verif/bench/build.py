@@ -122,7 +122,7 @@ def _link_flags(waves: str) -> list[str]:
             *(["-llz4", "-lz"] if waves == "fst" else [])]
 
 
-def _parallel(commands: Sequence[Sequence[str]], cwd: Path, jobs: int) -> None:
+def in_parallel(commands: Sequence[Sequence[str]], cwd: Path, jobs: int) -> None:
     """Run compilers, `jobs` at a time; a failure or Ctrl-C ends those that run and starts no other."""
     running: list[subprocess.Popen[str]] = []
     stopped = threading.Event()
@@ -133,8 +133,8 @@ def _parallel(commands: Sequence[Sequence[str]], cwd: Path, jobs: int) -> None:
             _kill_group(process)
 
     with ThreadPoolExecutor(max_workers=max(jobs, 1)) as pool:
-        futures = [pool.submit(_run, command, cwd, started=started) for command in commands]
-        try:
+        try:  # from the first compiler on: Ctrl-C may come before the last of them is handed over
+            futures = [pool.submit(_run, command, cwd, started=started) for command in commands]
             for done in as_completed(futures):
                 done.result()
         except BaseException:  # the threads wait for their compilers, and the pool for the threads
@@ -156,7 +156,7 @@ def _make_runtime(folder: Path, tools: Toolchain, waves: str, jobs: int) -> None
         compiler = [tools.compiler.path, *flags]
         commands = [[*compiler, level, "-x", "c++-header", "runtime.h", "-o", f"runtime.h.gch/{level}"]
                     for level in (FAST, SLOW)] + commands
-    _parallel(commands, folder, jobs)
+    in_parallel(commands, folder, jobs)
 
 
 def _digest(parts: Sequence[str]) -> str:
@@ -213,7 +213,7 @@ def _compile(folder: Path, tools: Toolchain, waves: str, runtime: Path, quick: b
         (generated / f"unit_{name}.cc").write_text(text)
         commands.append([tools.compiler.path, *flags, level, "-include", str(runtime / "runtime.h"), "-c",
                          f"unit_{name}.cc", "-o", f"unit_{name}.o"])
-    _parallel(commands, generated, jobs)
+    in_parallel(commands, generated, jobs)
     objects = [f"unit_{name}.o" for name, _, _ in units] + [str(runtime / f"{name}.o") for name in RUNTIME[waves]]
     _run([tools.compiler.path, *objects, "-o", "../simulation", *_link_flags(waves)], generated)
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 
 from focus_rtl.gen.emit import verilog_of
 from focus_rtl.verif.bench import cache
-from focus_rtl.verif.bench.build import BuildError, build
+from focus_rtl.verif.bench.build import BuildError, build, in_parallel
 from focus_rtl.verif.bench.runner import simulate
 from focus_rtl.verif.bench.units import Faulty
 
@@ -101,6 +102,26 @@ def test_interrupt_does_not_wait_for_compilers(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         process.wait(timeout=120)
     assert process.returncode != 0 and _partial(cache) == []
+
+
+def test_interrupt_before_the_last_compiler_is_handed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first one runs by then, and nothing may wait for it."""
+    real, given = ThreadPoolExecutor.submit, list[object]()
+
+    def submit(pool: ThreadPoolExecutor, *arguments: Any, **options: Any) -> Any:
+        given.append(arguments)
+        if len(given) == 1:
+            return real(pool, *arguments, **options)
+        while not (tmp_path / "first").exists():
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", submit)
+    begin = "echo $$ > first.new; mv first.new first; exec sleep 300"
+    with pytest.raises(KeyboardInterrupt):
+        in_parallel([["sh", "-c", begin], ["true"]], tmp_path, 2)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "first").read_text()), 0)
 
 
 def test_full_disk_for_real(folder: Path) -> None:

@@ -78,9 +78,12 @@ def main() -> int:
         parser.error("--jobs is at least 1")
     names = given.presets or [name for name, row in ROWS.items() if row.ci]
     print(f"{', '.join(names)}: synthesised, then simulated, a minute or two each; seed {given.seed}", flush=True)
-    with ThreadPoolExecutor(given.jobs) as pool:
+    pool = ThreadPoolExecutor(given.jobs)
+    try:
         for told in pool.map(lambda name: _told(name, given.seed), names):
             print(told, flush=True)
+    finally:
+        pool.shutdown(cancel_futures=True)  # after Ctrl-C or an error no further preset begins
     return 0
 
 
