@@ -255,12 +255,12 @@ FAULTS: tuple[Fault, ...] = (
          " & self._fits(room)),", "),"),
     _one("an order more than there are tags", "sic/scatter.py",
          "~used.bit_select(order.tag, 1) & self", "self"),
-    # No test can tell when an order's room comes back before its last psum has come, or when one lane is through with it:
-    # psums come in order, and room told by halves of a tile leaves more slack than lanes can be apart.
+    # No test can tell when an order's room comes back before its last psum has come, or when one lane is through with
+    # it: psums come in order, and room told by halves of a tile leaves more slack than lanes can be apart.
     _one("psum room freed before the lanes are through", "sic/scatter.py",
          "through[tag].eq(parts.all())", "through[tag].eq(parts[-1])", "core, tiny", "core, wide", "core, hasty"),
     _one("cycle of a wait counted twice", "array/sequencer.py",
-         "self.wait_psum.eq(none & no_room)", "self.wait_psum.eq(no_room)"),
+         "none & ~no_slice & ~no_room & ~over", "none & ~no_slice & ~over"),
     _one("word dropped under stall", "stream/skid.py",
          "m.d.sync += [spare_valid.eq(1), Value.cast(spare)", "m.d.sync += [spare_valid.eq(0), Value.cast(spare)",
          "streams", "core, tiny"),
