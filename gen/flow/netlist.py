@@ -7,7 +7,6 @@ the names of the units that it is in.
 """
 
 import functools
-import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from focus_rtl.gen.flow.mapping import Mapped, check_memories, style_of
 from focus_rtl.gen.flow.names import unit_of
 from focus_rtl.gen.flow.targets import COLUMNS, Family, Target
 from focus_rtl.gen.flow.tree import Branch, branches, kept_modules, memory_modules
-from focus_rtl.gen.fpga import run_tool, yosys
+from focus_rtl.gen.fpga import read_json, run_tool, yosys
 from focus_rtl.gen.lint import black_boxes
 
 __all__ = ["NETLIST", "Netlist", "flat_script", "named_cells", "netlist_of", "run_synthesis", "transistors_of"]
@@ -161,7 +160,7 @@ def named_cells(family: Family, netlist: Path, top: str) -> dict[str, dict[str, 
     A cell is named after what it drives, so one on the border of two units may count for either.
     """
     found: dict[str, Counter[str]] = defaultdict(Counter)
-    for name, cell in json.loads(netlist.read_text(encoding="utf-8"))["modules"][top]["cells"].items():
+    for name, cell in read_json(netlist)["modules"][top]["cells"].items():
         found[unit_of(name)].update({column: family.cells_of(column, cell["type"]) for column in COLUMNS})
     return {unit: dict(takes) for unit, takes in found.items()}
 
@@ -182,8 +181,7 @@ def transistors_of(design: EmittedDesign, folder: Path) -> dict[str, int]:
     stubs = black_boxes(design.macros) if design.macros else ""
     (folder / "design.v").write_text(design.text + stubs, encoding="utf-8")
     boxes = [*memory_modules(design), *design.macros]
-    script = TRANSISTORS.format(boxes=f"blackbox {' '.join(boxes)}" if boxes else "", top=design.top,
-                                bits=WIDE)
+    script = TRANSISTORS.format(boxes=f"blackbox {' '.join(boxes)}" if boxes else "", top=design.top, bits=WIDE)
     (folder / "gates.ys").write_text(script, encoding="utf-8")
     run_tool(yosys(), folder, "-q", "gates.ys")
     cells = read_cells(folder / "gates.json")
