@@ -13,11 +13,10 @@ from pathlib import Path
 
 from focus_rtl.gen.emit import EmittedDesign, verilog_of
 from focus_rtl.gen.files import scratch
-from focus_rtl.gen.flow.features import KINDS, Features, features_of, tiles_of
+from focus_rtl.gen.flow.features import KINDS, Features, features_of, products_of, tidied, tiles_of
 from focus_rtl.gen.flow.mapping import expected_blocks, style_of
 from focus_rtl.gen.flow.targets import Family, Target
 from focus_rtl.gen.flow.tree import branches, memory_modules
-from focus_rtl.gen.memories import instance_counts
 from focus_rtl.golden.params import Parameters
 from focus_rtl.hdl.core import Core
 
@@ -116,9 +115,9 @@ def count_bits(design: EmittedDesign, target: Target) -> Counted:
     """Count what `weigh` weighs.  Raises as `estimate_design`."""
     family = target.family
     with scratch("fit") as folder:
-        features, products = features_of(design, folder)
-    counts, side = instance_counts(design), SIDE[family.name]
-    dsp = sum(counts[module] * tiles_of(a, b, side) for module, found in products.items() for a, b in found)
+        modules = tidied(design, folder)
+        features, products = features_of(design, modules), products_of(design, modules, folder)
+    dsp = sum(count * tiles_of(*size, SIDE[family.name]) for size, count in products.items())
     small = {module: _memory(family, *shape) for module, shape in memory_modules(design).items()}
     kinds = KINDS if not target.holds["dsp"] else tuple(kind for kind in KINDS if kind != "product")
 

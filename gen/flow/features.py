@@ -3,6 +3,9 @@
 
 Yosys reads the Verilog and tidies it up, which takes seconds; mapping it to cells, which takes most of a synthesis, is
 left out.  `estimate` weighs these bits.
+
+A module is counted once, for all its instances.  One thing differs from instance to instance: what a constant operand
+leaves of a product, so units that multiply and are given constants are opened before products are counted.
 """
 
 from collections import Counter
@@ -13,17 +16,20 @@ from focus_rtl.gen.emit import EmittedDesign
 from focus_rtl.gen.flow.tree import memory_modules
 from focus_rtl.gen.fpga import read_json, run_tool, yosys
 
-__all__ = ["KINDS", "Features", "features_of", "tiles_of"]
+__all__ = ["KINDS", "Features", "features_of", "products_of", "tidied", "tiles_of"]
+
+COARSE, OPENED = "coarse.json", "opened.json"
 
 SCRIPT = """\
-read_verilog design.v
+{source}
 hierarchy -top {top}
 proc
+{first}
 opt
 wreduce
 peepopt
 opt_clean
-write_json coarse.json
+write_json {result}
 """
 
 KINDS = ("add", "compare", "select", "logic", "reduce", "shift", "product")
@@ -39,6 +45,9 @@ _FREE = ("$not", "$pos", "$mul", "$scopeinfo", "$meminit_v2", "$mem", "$memrd", 
 
 SMALLEST = {18: 9, 16: 11}
 """Bits of the smallest product that takes a multiplier, by the multiplier's side."""
+
+Modules = dict[str, dict[str, Any]]
+"""Module -> its body, as Yosys writes it."""
 
 Features = dict[str, Counter[str]]
 """Module -> bits by kind, `ff`, and the modules it places, each as often as it does."""
@@ -74,28 +83,78 @@ def tiles_of(a: int, b: int, side: int) -> int:
     return 0 if min(a, b) < 2 or a + b < SMALLEST[side] else ((a - 2) // side + 1) * ((b - 2) // side + 1)
 
 
-def features_of(design: EmittedDesign, folder: Path) -> tuple[Features, dict[str, list[tuple[int, int]]]]:
-    """Features, and the products (a, b bits) of each module; memories are left out.
+def _run(design: EmittedDesign, folder: Path, source: str, first: str, result: str) -> Modules:
+    script = SCRIPT.format(source=source, top=design.top, first=first, result=result)
+    (folder / "coarse.ys").write_text(script, encoding="utf-8")
+    run_tool(yosys(), folder, "-q", "coarse.ys")
+    modules: Modules = read_json(folder / result)["modules"]
+    return modules
+
+
+def tidied(design: EmittedDesign, folder: Path) -> Modules:
+    """The design in Yosys' own cells; `folder` keeps it.
 
     Raises
     ------
     ToolMissing, ToolFailed : no Yosys, or it failed.
     """
     (folder / "design.v").write_text(design.text, encoding="utf-8")
-    (folder / "coarse.ys").write_text(SCRIPT.format(top=design.top), encoding="utf-8")
-    run_tool(yosys(), folder, "-q", "coarse.ys")
+    return _run(design, folder, "read_verilog design.v", "", COARSE)
+
+
+def features_of(design: EmittedDesign, modules: Modules) -> Features:
+    """Features of a tidied design; memories are left out."""
     memories = memory_modules(design)
     features: Features = {}
-    products: dict[str, list[tuple[int, int]]] = {}
-    for module, body in read_json(folder / "coarse.json")["modules"].items():
+    for module, body in modules.items():
         if module in memories:
             continue
-        cells = list(body["cells"].values())
-        features[module] = Counter()
-        for cell in cells:
+        own = features[module] = Counter()
+        for cell in body["cells"].values():
             bits = _bits(cell)
             if bits is not None:
-                features[module][bits[0]] += bits[1]
-        products[module] = [(_width(cell, "A"), _width(cell, "B")) for cell in cells if cell["type"] == "$mul"]
-        features[module]["product"] = sum(a * b for a, b in products[module])
-    return features, products
+                own[bits[0]] += bits[1]
+        own["product"] = sum(a * b for a, b in _own_products(body))
+    return features
+
+
+def _own_products(body: dict[str, Any]) -> list[tuple[int, int]]:
+    return [(_width(cell, "A"), _width(cell, "B")) for cell in body["cells"].values() if cell["type"] == "$mul"]
+
+
+def _products(modules: Modules, module: str) -> Counter[tuple[int, int]]:
+    body = modules[module]
+    found = Counter(_own_products(body))
+    for child, count in Counter(cell["type"] for cell in body["cells"].values()).items():
+        if child in modules:
+            found.update({size: count * times for size, times in _products(modules, child).items()})
+    return found
+
+
+def _given_constants(modules: Modules) -> list[str]:
+    """Units that multiply and have a constant at some bit of an input, as Yosys selects them: module/instance."""
+    multiply = {module for module in modules if _products(modules, module)}
+
+    def constant(cell: dict[str, Any]) -> bool:
+        ports = modules[cell["type"]]["ports"]
+        return any(isinstance(bit, str) for port, bits in cell["connections"].items()
+                   if ports[port]["direction"] == "input" for bit in bits)
+
+    return [f"{module}/{name}" for module, body in modules.items() for name, cell in body["cells"].items()
+            if cell["type"] in multiply and constant(cell)]
+
+
+def products_of(design: EmittedDesign, modules: Modules, folder: Path) -> Counter[tuple[int, int]]:
+    """Every product (a, b bits) of a design that was tidied in `folder` -> how often it occurs.
+
+    A product by a constant has as many bits as the constant leaves of it, like the verdict's by 1.0.
+
+    Raises
+    ------
+    ToolMissing, ToolFailed : no Yosys, or it failed.
+    """
+    given = _given_constants(modules)
+    if given:
+        # Parts of one opened unit may be those of another: all are kept until the end.
+        modules = _run(design, folder, f"read_json {COARSE}", f"flatten -nocleanup {' '.join(given)}", OPENED)
+    return _products(modules, design.top)

@@ -76,10 +76,8 @@ class Report:
 
     def problems(self) -> list[str]:
         """What is not as the configuration says."""
-        wrong = [f"{self.whole[column]} {column.upper()} were inferred, and {count} were expected"
-                 for column, count in self.expected.items() if self.whole[column] != count]
-        wrong += [f"{self.flat[column]} {column.upper()} are placed, and the units have {self.whole[column]}"
-                  for column in self.expected if self.flat and self.flat[column] != self.whole[column]]
+        wrong = [f"{self.flat[column]} {column.upper()} were inferred, and {count} were expected"
+                 for column, count in self.expected.items() if self.flat[column] != count]
         return [mapped.problem for mapped in self.memories if mapped.problem] + wrong
 
     def to_dict(self) -> dict[str, Any]:

@@ -6,14 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
-from amaranth import Module
+from amaranth import Const, Module
 from amaranth.lib.wiring import In, Out
 
 from focus_rtl.gen.configuration import load, preset_names
 from focus_rtl.gen.emit import verilog_of
 from focus_rtl.gen.flow import command
 from focus_rtl.gen.flow.estimate import WEIGHTS, Estimate, estimate_design
-from focus_rtl.gen.flow.features import features_of, tiles_of
+from focus_rtl.gen.flow.features import features_of, products_of, tidied, tiles_of
 from focus_rtl.gen.flow.fit import MOVES, nearest_that_fits, smaller
 from focus_rtl.gen.flow.harness import harness_of
 from focus_rtl.gen.flow.names import HARNESS, TOP
@@ -22,6 +22,8 @@ from focus_rtl.gen.flow.targets import COLUMNS, TARGETS
 from focus_rtl.gen.units import choose
 from focus_rtl.golden.params import Parameters
 from focus_rtl.hdl.memory.ram import Ram
+from focus_rtl.hdl.numeric.pipeline import Begin
+from focus_rtl.hdl.sic.likeness import Likeness
 from focus_rtl.hdl.unit import Unit, place
 from focus_rtl.verif.gen.support import focus_rtl
 
@@ -53,8 +55,9 @@ class Sums(Unit):
 
 def test_what_is_counted_is_exact(tmp_path: Path) -> None:
     design = verilog_of(Sums(), "", "core")
-    features, products = features_of(design, tmp_path)
-    assert features["core"]["add"] == 20 and features["core"]["ff"] == 60 and products["core"] == [(20, 20)]
+    modules = tidied(design, tmp_path)
+    features, products = features_of(design, modules), products_of(design, modules, tmp_path)
+    assert features["core"]["add"] == 20 and features["core"]["ff"] == 60 and products == {(20, 20): 1}
     assert [tiles_of(*size) for size in ((20, 20, 18), (18, 18, 18), (8, 20, 16), (36, 19, 18), (36, 17, 18))] == [
         4, 1, 2, 2, 2]
     assert (tiles_of(4, 4, 18), tiles_of(4, 5, 18), tiles_of(5, 5, 16), tiles_of(1, 30, 18)) == (0, 1, 0, 0)
@@ -63,6 +66,61 @@ def test_what_is_counted_is_exact(tmp_path: Path) -> None:
     other = estimate_design(design, TARGETS["ice40-hx8k"]).takes
     assert other["ram"] == 2 * 2, "16 words are many on iCE40"
     assert other["dsp"] == 0 and other["lut"] > 20 * 20, "without multipliers products are made of logic"
+
+
+class Times(Unit):
+    """A product, `y` = a * b, registered, of any two numbers of 20 bits."""
+
+    def __init__(self) -> None:
+        super().__init__({"a": In(20), "b": In(20), "y": Out(40)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.d.sync += self.y.eq(self.a * self.b)
+        return m
+
+
+class Twice(Unit):
+    """One module's product of two operands, and of one with a constant: `bits` of it, then zeros."""
+
+    def __init__(self, bits: int) -> None:
+        super().__init__({"a": In(20), "b": In(20), "both": Out(40), "one": Out(40)}, bits=bits)
+        self._bits = bits
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        for name, b in (("both", self.b), ("one", Const((2**self._bits - 1) << 20 - self._bits, 20))):
+            times = place(m, f"times_{name}", Times())
+            m.d.comb += [times.a.eq(self.a), times.b.eq(b), getattr(self, name).eq(times.y)]
+        return m
+
+
+@pytest.mark.parametrize(("bits", "left"), [(1, 0), (7, 2), (20, 4)])
+def test_a_constant_leaves_less_of_a_product(bits: int, left: int) -> None:
+    """Of the instance that is given it, and not of the other one of the same module."""
+    assert estimate_design(verilog_of(Twice(bits), "", "core"), CHIP).takes["dsp"] == 4 + left
+
+
+class Verdict(Unit):
+    """The matcher's last comparison, where one of the factors is 1.0."""
+
+    def __init__(self, p: Parameters) -> None:
+        self._likeness = Likeness(p)
+        q, n = self._likeness.q_bits, self._likeness.n_bits
+        super().__init__({"q": In(q), "n": In(n), "own": In(n), "t2": In(32), "o": Out(1)}, p=p)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.d.comb += self.o.eq(self._likeness.verdict(m, self.q, self.n, self.own, self.t2, Begin(Const(1), 1)))
+        return m
+
+
+@pytest.mark.parametrize(("dtype", "multipliers"), [("fp16", 4 + 4), ("int8", 4)])
+def test_the_verdict_takes_the_multipliers_that_were_counted(dtype: str, multipliers: int, tmp_path: Path) -> None:
+    params = load("regress", [f"dtype={dtype}", "compare_multiplier=dsp"]).parameters
+    design = verilog_of(Verdict(params), "", "core")
+    assert estimate_design(design, CHIP).takes["dsp"] == multipliers
+    assert netlist_of(design, None, CHIP, tmp_path).flat["dsp"] == multipliers
 
 
 def test_the_estimate_is_near_what_synthesis_finds(tmp_path: Path) -> None:
