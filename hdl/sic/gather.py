@@ -140,9 +140,11 @@ class Gather(Unit):
         matcher, tile = place(m, "matcher", SerialMatcher(self.p)), self._order(m, Const(1, 1))
         key, zero, result, leave = Signal(self._entry), Signal(), Signal(self._result), Signal()
         self._tell(m, key, zero, tile)
+        wanted = tile.running & self.vectors.valid
         m.d.comb += [
-            matcher.valid.eq(tile.running & self.vectors.valid & self.positions.valid),
-            self.vectors.ready.eq(matcher.done), self.positions.ready.eq(matcher.done),
+            matcher.valid.eq(wanted & self.positions.valid), self.vectors.ready.eq(matcher.done),
+            # Ready without a position says that one is wanted, as in `_flow`: such cycles are counted.
+            self.positions.ready.eq(matcher.done | wanted & ~self.positions.valid),
             Value.cast(matcher.vector).eq(Value.cast(self.vectors.payload)),
             Value.cast(matcher.position).eq(Value.cast(self.positions.payload)),
             matcher.zero.eq(key.zero), matcher.dense.eq(tile.order.dense), matcher.last.eq(key.last),

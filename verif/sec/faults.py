@@ -11,7 +11,7 @@ TESTS: dict[str, str] = {
     "top-k, narrow": "verif/sec/test_topk.py::test_topk[narrow]",
     "offsets": "verif/sec/test_offsets.py::test_offsets[three bits]",
     "positions": "verif/sec/test_positions.py::test_positions[narrow]",
-    "late offsets": "verif/core/test_decoded.py::test_offsets_that_come_late",
+    "late offsets": "verif/core/test_core.py::test_offsets_that_come_late[tiny]",
     "sec": "verif/sec/test_sec.py::test_sec[radix, narrow]",
 }
 """Tests that these faults are run against, by short name."""
