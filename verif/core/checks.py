@@ -88,8 +88,7 @@ def back_to_back(device: Device, seed: int) -> CoreRun:
     events = events_of(params, run.programs, [each for batch in jobs for each in batch])
     events.update({name: sum(report.counters[name] for report in run.jobs) for name in layouts.COUNTERS})
     events.update({f"stall on {name}": cycles for name, cycles in run.stalled.items()})
-    print(f"seed {seed}: {run.compared} words, {dict(sorted(events.items()))}")
-    assert [name for name in _wanted(params) if not events[name]] == []
+    assert [name for name in _wanted(params) if not events[name]] == [], f"of {dict(sorted(events.items()))}"
     return run
 
 
@@ -149,8 +148,6 @@ def concentrated(device: Device, seed: int) -> CoreRun:
     full, few = core_job(rng, params, dense), core_job(rng, params, replace(dense, dense=False), "one")
     run = device.run([device.programs([each]) for each in (full, few)], seed)
     clean(run)
-    for report in run.jobs:
-        print(f"{report.ideal_cycles} ideal, counters {report.counters}")
     assert run.jobs[1].ideal_cycles * m == run.jobs[0].ideal_cycles
     assert [report.counters["array_busy"] for report in run.jobs] == [report.ideal_cycles for report in run.jobs]
     return run

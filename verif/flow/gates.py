@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The synthesised netlist of a core, simulated: jobs of the core's tests, every word compared with the golden model.
+"""The synthesised netlist of a core in the place of its Verilog: all that the core's tests check, bit for bit.
 
     python -m focus_rtl.verif.flow.gates                          # what is placed with every change: ECP5 and iCE40
     python -m focus_rtl.verif.flow.gates ecp5-85k-fp16 --seed 5   # another of the presets of boards
@@ -10,9 +10,8 @@ What is simulated is what is placed and routed, but for the pins: the same scrip
 import argparse
 import random
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-
-import numpy as np
 
 from focus_rtl.gen.configuration import load
 from focus_rtl.gen.emit import EmittedDesign, verilog_of
@@ -21,17 +20,22 @@ from focus_rtl.gen.flow.netlist import netlist_of
 from focus_rtl.gen.flow.targets import TARGETS, Target
 from focus_rtl.golden.params import Parameters
 from focus_rtl.hdl.core import Core
-from focus_rtl.verif.bench.streams import ALWAYS, Stall
-from focus_rtl.verif.core.jobs import pruned_job, random_core_job
-from focus_rtl.verif.core.run import CoreRun, run_programs
+from focus_rtl.verif.core import bad_data, checks
+from focus_rtl.verif.core.checks import Check, Device
+from focus_rtl.verif.core.run import CoreRun
 from focus_rtl.verif.flow.boards import ROWS
 from focus_rtl.verif.flow.ending import ended
 from focus_rtl.verif.flow.models import models_of
 
-__all__ = ["gate_level", "run_gates"]
+__all__ = ["checks_of", "gate_level", "run_gates"]
 
-KINDS = ("gather", "mixed", "dense", "full")
-STALLS = (ALWAYS, Stall(0.3))
+
+def checks_of(params: Parameters) -> list[Check]:
+    """What `verif/core/test_core.py` checks, as far as it is of any configuration, or of this one."""
+    found = [checks.back_to_back, checks.lagging, checks.reset_in_mid_job, checks.concentrated, checks.many_tiles,
+             checks.late_offsets, checks.late_positions, bad_data.bad_counts, bad_data.bad_videos, bad_data.bad_tile,
+             bad_data.bad_data, bad_data.void, bad_data.lowest_error]
+    return found + ([bad_data.bad_scales] if params.dtype == "int8" else [])
 
 
 def gate_level(design: EmittedDesign, target: Target) -> EmittedDesign:
@@ -42,25 +46,25 @@ def gate_level(design: EmittedDesign, target: Target) -> EmittedDesign:
     return EmittedDesign(design.top, models_of(target.family) + netlist, [design.top], {}, design.ports)
 
 
-def run_gates(params: Parameters, target: Target, seed: int) -> CoreRun:
-    """Jobs of several kinds and layers of pruning, without stalls and with them; errors as for `run_programs`."""
-    rng = np.random.default_rng(seed)
-    gates = gate_level(verilog_of(Core(params), "", "core"), target)
-    jobs = [[*(random_core_job(rng, params, dense=kind == "dense", kind=kind, preload=bool(number % 2))
-               for number, kind in enumerate(KINDS)), pruned_job(rng, params)] for _ in STALLS]
-    batches = [[each.program(params, number) for number, each in enumerate(batch)] for batch in jobs]
-    run = run_programs(params, batches, seed=seed, stall=STALLS, quick=True, design=gates)
-    words = sum(each.words for each in run.programs)
-    if not run.compared == run.expected == words > 0:
-        raise AssertionError(f"{run.compared} words compared, {words} were due")
-    return run
+def run_gates(params: Parameters, target: Target, seed: int, told: Callable[[str], None]) -> list[CoreRun]:
+    """Every check of a core's netlist; errors as for `run_programs`, AssertionError where a check fails."""
+    device = Device(params, gate_level(verilog_of(Core(params), "", "core"), target))
+    runs = []
+    for check in checks_of(params):
+        run = check(device, seed)
+        told(f"{check.__name__}: {run.compared:,} words of {len(run.jobs)} jobs in {sum(run.cycles):,} cycles")
+        runs.append(run)
+    return runs
 
 
 def _told(name: str, seed: int) -> str:
     row = ROWS[name]
-    run = run_gates(load(row.source).parameters, TARGETS[row.target], seed)
-    return (f"{name} on {row.target}: {run.compared:,} words of {len(run.jobs)} jobs, all equal, {sum(run.cycles):,} "
-            f"cycles; build {run.seconds_build:.0f} s, run {run.seconds_run:.0f} s; seed {seed}")
+    runs = run_gates(load(row.source).parameters, TARGETS[row.target], seed,
+                     lambda text: print(f"{name}: {text}", file=sys.stderr, flush=True))
+    words, cycles, jobs = (sum(each) for each in zip(*(
+        (run.compared, sum(run.cycles), len(run.jobs)) for run in runs), strict=True))
+    return (f"{name} on {row.target}: {words:,} words of {jobs} jobs, all equal, {cycles:,} cycles; "
+            f"simulated in {sum(run.seconds_run for run in runs):.0f} s; seed {seed}")
 
 
 def main() -> int:
@@ -77,7 +81,7 @@ def main() -> int:
     if given.jobs < 1:
         parser.error("--jobs is at least 1")
     names = given.presets or [name for name, row in ROWS.items() if row.ci]
-    print(f"{', '.join(names)}: synthesised, then simulated, a minute or two each; seed {given.seed}", flush=True)
+    print(f"{', '.join(names)}: synthesised, then simulated, some minutes each; seed {given.seed}", flush=True)
     pool = ThreadPoolExecutor(given.jobs)
     try:
         for told in pool.map(lambda name: _told(name, given.seed), names):

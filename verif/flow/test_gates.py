@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Netlists do what the Verilog does: memories of every width, products, a whole unit; the cells' models are right."""
 
+import inspect
 import random
 import re
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from amaranth import Module
 from amaranth.lib.wiring import In, Out
 
+from focus_rtl.gen.configuration import load
 from focus_rtl.gen.emit import verilog_of
 from focus_rtl.gen.flow.targets import TARGETS
 from focus_rtl.gen.units import choose
@@ -18,8 +20,9 @@ from focus_rtl.verif.bench.build import build
 from focus_rtl.verif.bench.runner import run
 from focus_rtl.verif.bench.session import bench_test, config, seed
 from focus_rtl.verif.bench.streams import Bench
+from focus_rtl.verif.core import bad_data, checks
 from focus_rtl.verif.flow.boards import ROWS
-from focus_rtl.verif.flow.gates import gate_level
+from focus_rtl.verif.flow.gates import checks_of, gate_level
 from focus_rtl.verif.flow.models import models_of
 from focus_rtl.verif.memory.test_ram import Rams
 
@@ -134,3 +137,11 @@ def test_every_model_is_there(target: str, cells: tuple[str, ...]) -> None:
 
 def test_with_every_change_a_core_of_each_family_is_simulated() -> None:
     assert {TARGETS[row.target].family.name for row in ROWS.values() if row.ci} == {"ecp5", "ice40"}
+
+
+def test_a_netlist_is_checked_for_all_that_the_verilog_is() -> None:
+    every = {each for module in (checks, bad_data) for each in vars(module).values()
+             if inspect.isfunction(each) and each.__module__ == module.__name__
+             and list(inspect.signature(each).parameters) == ["device", "seed"]}
+    assert len(every) > 10 and set(checks_of(load("ecp5-25k").parameters)) == every
+    assert every - set(checks_of(load("ecp5-85k-fp16").parameters)) == {bad_data.bad_scales}, "only int8 has scales"
