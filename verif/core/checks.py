@@ -50,8 +50,9 @@ class Device:
         return [each.program(self.params, number) for number, each in enumerate(jobs)]
 
     def run(self, batches: Sequence[Sequence[Program]], seed: int, **options: Any) -> CoreRun:
-        """Some thousand cycles each; options and errors as for `run_programs`."""
-        return run_programs(self.params, batches, seed=seed, quick=True, design=self.design, **options)
+        """Options and errors as for `run_programs`.  The Verilog compiles fast, a netlist has to run fast."""
+        quick = self.design is None
+        return run_programs(self.params, batches, seed=seed, quick=quick, design=self.design, **options)
 
 
 Check = Callable[[Device, int], CoreRun]

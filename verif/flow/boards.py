@@ -126,10 +126,10 @@ def judge(row: Row, record: Record) -> list[str]:
 
 
 def pending(names: Sequence[str], path: Path, seeds: int) -> list[str]:
-    """Those that are not recorded, or of another design than today's, or with fewer seeds."""
+    """Those that are not recorded, or of another design than today's, or with fewer seeds, or out of bounds."""
     known = read(path)
     return [name for name in names if name not in known or len(known[name]["seeds"]) < seeds
-            or known[name]["design_sha256"] != ROWS[name].design()]
+            or known[name]["design_sha256"] != ROWS[name].design() or judge(ROWS[name], known[name])]
 
 
 def _in_own_process(name: str, seeds: int, timeout: float | None) -> Record:

@@ -24,10 +24,10 @@ from focus_rtl.verif.flow.boards import ROWS, Row, judge, pending, record_of, ru
 from focus_rtl.verif.flow.ending import ended
 from focus_rtl.verif.flow.pretend import stub
 from focus_rtl.verif.gen.support import environment
-from focus_rtl.verif.records import Record, put, read
+from focus_rtl.verif.records import BOARDS, Record, put, read
 
 ROW = Row("ecp5-25k", 1000, 500, 2, 3, 40, "ecp5-25k")
-SMALL = Row("ice40-up5k", 1000, 900, 0, 2, 24, "tiny")
+SMALL = Row("ice40-up5k", 1000, 900, 2, 3, 24, "tiny")
 
 
 def report(lut: int = 900, ff: int = 400, dsp: int = 2, ram: int = 3, mhz: float = 50, wanted: int = 2) -> Report:
@@ -105,8 +105,17 @@ def test_what_stands_is_not_measured_again(tmp_path: Path, monkeypatch: pytest.M
     assert pending(["small"], path, 1) == ["small"]
     put(path, "small", record() | {"design_sha256": design})
     assert pending(["small"], path, 2) == [] and pending(["small"], path, 3) == ["small"], "fewer seeds"
+    put(path, "small", record(mhz=23.9) | {"design_sha256": design})
+    assert pending(["small"], path, 2) == ["small"], "out of bounds"
     put(path, "small", record())
     assert pending(["small"], path, 1) == ["small"], "another design"
+
+
+def test_what_is_recorded_is_within_its_bounds() -> None:
+    known = read(BOARDS)
+    assert known.keys() == ROWS.keys()
+    assert [f"{name}: {problem}" for name, row in ROWS.items() for problem in judge(row, known[name])] == []
+    assert min(len(record["seeds"]) for record in known.values()) >= 5
 
 
 @pytest.mark.usefixtures("quick")
