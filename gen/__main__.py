@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Entry point of `focus-rtl` and of `python -m focus_rtl.gen`: no traceback gets past it."""
 
-import signal
 import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+
+from focus_rtl.gen.interrupts import take_as_interrupts
 
 __all__ = ["main"]
 
@@ -14,9 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; ends the process with one of the documented exit codes."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
-    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):  # Windows has no SIGHUP
-        if signal.getsignal(number) is signal.SIG_DFL:  # as Ctrl-C: no compiler or simulation outlives us
-            signal.signal(number, signal.default_int_handler)
+    take_as_interrupts()
     # Amaranth's word for what an interrupted emission leaves behind.
     warnings.filterwarnings("ignore", message=".* created but never used")
     try:

@@ -12,13 +12,10 @@ Each row is measured by a process of its own and recorded at once; one that fail
 import argparse
 import hashlib
 import json
-import subprocess
 import sys
-import tempfile
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +31,7 @@ from focus_rtl.gen.flow.targets import COLUMNS, TARGETS
 from focus_rtl.hdl.core import Core
 from focus_rtl.verif.bench.toolchain import ToolMissing
 from focus_rtl.verif.flow.ending import ended
+from focus_rtl.verif.flow.workers import Children, workers
 from focus_rtl.verif.pages import grid
 from focus_rtl.verif.records import Record, anonymous, put, read, stamp
 
@@ -132,19 +130,9 @@ def pending(names: Sequence[str], path: Path, seeds: int) -> list[str]:
             or known[name]["design_sha256"] != ROWS[name].design() or judge(ROWS[name], known[name])]
 
 
-def _in_own_process(name: str, seeds: int, timeout: float | None) -> Record:
-    command = [sys.executable, "-m", "focus_rtl.verif.flow.boards", name, "--seeds", str(seeds), "--raw",
-               *(["--timeout", str(timeout)] if timeout else [])]
-    said: deque[str] = deque(maxlen=15)
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as found:
-        with subprocess.Popen(command, stdout=found, stderr=subprocess.PIPE, text=True) as process:
-            for text in process.stderr or ():
-                print(text, end="", file=sys.stderr, flush=True)
-                said.append(text)
-        if process.returncode:
-            raise RuntimeError("".join(said).strip() or f"ended with code {process.returncode}")
-        found.seek(0)
-        record: Record = json.load(found)
+def _in_own_process(children: Children, name: str, seeds: int, timeout: float | None) -> Record:
+    record: Record = json.loads(children.run("focus_rtl.verif.flow.boards", name, "--seeds", str(seeds), "--raw",
+                                             *(["--timeout", str(timeout)] if timeout else [])))
     return record
 
 
@@ -168,9 +156,8 @@ def run(names: Sequence[str], jobs: int, seeds: int, timeout: float | None = Non
     """
     wrong: dict[str, list[str]] = {}
     lines: dict[str, tuple[str, ...]] = {}
-    pool = ThreadPoolExecutor(jobs)
-    try:
-        waiting = {pool.submit(_in_own_process, name, seeds, timeout): name for name in names}
+    with workers(jobs) as (pool, children):
+        waiting = {pool.submit(_in_own_process, children, name, seeds, timeout): name for name in names}
         for number, done in enumerate(as_completed(waiting), 1):
             name, problems = waiting[done], []
             try:
@@ -183,8 +170,6 @@ def run(names: Sequence[str], jobs: int, seeds: int, timeout: float | None = Non
             print(f"[{number}/{len(names)}] {name}: {'FAILED' if problems else 'within its bounds'}", flush=True)
             if problems:
                 wrong[name] = problems
-    finally:
-        pool.shutdown(cancel_futures=True)  # after Ctrl-C no further row begins
     print("\n".join(grid(HEAD, [lines[name] for name in names if name in lines])))
     for name, problems in wrong.items():
         print("\n".join(f"{name}: FAILED: {problem}" for problem in problems))

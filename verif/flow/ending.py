@@ -7,6 +7,7 @@ from collections.abc import Callable
 from focus_rtl.gen import failures
 from focus_rtl.gen.errors import CommandError, Exit
 from focus_rtl.gen.fpga import ToolFailed
+from focus_rtl.gen.interrupts import take_as_interrupts
 from focus_rtl.verif.bench.toolchain import ToolMissing
 
 __all__ = ["ended"]
@@ -14,6 +15,7 @@ __all__ = ["ended"]
 
 def ended(main: Callable[[], int]) -> int:
     """Run a command; returns its exit code, as of `focus-rtl`.  What is a defect of ours keeps its traceback."""
+    take_as_interrupts()
     try:
         return main()
     except KeyboardInterrupt:

@@ -11,7 +11,6 @@ import argparse
 import random
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 from focus_rtl.gen.configuration import load
 from focus_rtl.gen.emit import EmittedDesign, verilog_of
@@ -26,6 +25,7 @@ from focus_rtl.verif.core.run import CoreRun
 from focus_rtl.verif.flow.boards import ROWS
 from focus_rtl.verif.flow.ending import ended
 from focus_rtl.verif.flow.models import models_of
+from focus_rtl.verif.flow.workers import workers
 
 __all__ = ["checks_of", "gate_level", "run_gates"]
 
@@ -82,12 +82,13 @@ def main() -> int:
         parser.error("--jobs is at least 1")
     names = given.presets or [name for name, row in ROWS.items() if row.ci]
     print(f"{', '.join(names)}: synthesised, then simulated, some minutes each; seed {given.seed}", flush=True)
-    pool = ThreadPoolExecutor(given.jobs)
-    try:
-        for told in pool.map(lambda name: _told(name, given.seed), names):
-            print(told, flush=True)
-    finally:
-        pool.shutdown(cancel_futures=True)  # after Ctrl-C or an error no further preset begins
+    if len(names) == 1:
+        print(_told(names[0], given.seed), flush=True)
+    else:
+        command = ("focus_rtl.verif.flow.gates", "--seed", str(given.seed))
+        with workers(given.jobs) as (pool, children):
+            for told in pool.map(lambda name: children.run(*command, name), names):
+                print(told, end="", flush=True)
     return 0
 
 

@@ -16,7 +16,7 @@ from focus_rtl.gen.flow.tree import Branch
 from focus_rtl.gen.units import choose
 from focus_rtl.verif.bench.toolchain import Tool
 
-__all__ = ["HX8K", "REPORT", "canned", "stub", "with_nextpnr", "work_on"]
+__all__ = ["HX8K", "REPORT", "canned", "running", "stub", "with_nextpnr", "work_on"]
 
 HX8K = TARGETS["ice40-hx8k"]
 
@@ -65,3 +65,11 @@ def canned(monkeypatch: pytest.MonkeyPatch, **takes: int) -> None:
     monkeypatch.setattr(flow, "netlist_of", lambda *_: found)
     monkeypatch.setattr(flow, "estimate_design", lambda *_: Estimate({"lut": 1, "ff": 1, "dsp": 0, "ram": 0}, {}))
     monkeypatch.setattr(flow, "transistors_of", lambda design, *_: {design.top: 1000, "part": 400})
+
+
+def running(process: int) -> bool:
+    """Whether a process is there and has not ended."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().split()[2] != "Z"
+    except OSError:
+        return False

@@ -19,10 +19,11 @@ from focus_rtl.gen.flow.route import CriticalPath, Routed, Step
 from focus_rtl.gen.flow.targets import TARGETS
 from focus_rtl.gen.units import choose
 from focus_rtl.verif import tables
-from focus_rtl.verif.flow import boards
+from focus_rtl.verif.flow import boards, ending
 from focus_rtl.verif.flow.boards import ROWS, Row, judge, pending, record_of, run
 from focus_rtl.verif.flow.ending import ended
 from focus_rtl.verif.flow.pretend import stub
+from focus_rtl.verif.flow.workers import Children
 from focus_rtl.verif.gen.support import environment
 from focus_rtl.verif.records import BOARDS, Record, put, read
 
@@ -73,7 +74,7 @@ def test_a_mapping_that_the_configuration_does_not_explain_is_said() -> None:
 
 def test_a_row_that_fails_does_not_hide_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                                                    capsys: pytest.CaptureFixture[str]) -> None:
-    def measured(name: str, seeds: int, timeout: float | None) -> Record:
+    def measured(_: Children, name: str, seeds: int, timeout: float | None) -> Record:
         assert (seeds, timeout) == (2, 60)
         if name == "broken":
             raise RuntimeError("error: seed 1: nextpnr did not finish in 60 s")
@@ -170,7 +171,9 @@ def test_a_missing_tool_is_told_in_words(module: str, tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr and not (tmp_path / "fit.json").exists()
 
 
-def test_what_ends_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_ends_a_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ending, "take_as_interrupts", lambda: None)  # these signals are the test run's own
+
     def ends(error: BaseException) -> int:
         def main() -> int:
             raise error

@@ -21,15 +21,7 @@ from focus_rtl.gen.flow.route import DoesNotFit, critical_path, out_of_context, 
 from focus_rtl.gen.flow.targets import FAMILIES, Clock, target_named
 from focus_rtl.gen.flow.tree import Branch, branches, kept_modules, memory_modules
 from focus_rtl.gen.units import choose
-from focus_rtl.verif.flow.pretend import HX8K, REPORT, canned, stub, with_nextpnr, work_on
-
-
-def running(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().split()[2] != "Z"
-    except OSError:
-        return False
-
+from focus_rtl.verif.flow.pretend import HX8K, REPORT, canned, running, stub, with_nextpnr, work_on
 
 # --- the harness --------------------------------------------------------------------------------
 
