@@ -11,13 +11,13 @@ from amaranth import Module
 from amaranth.lib.wiring import In, Out
 
 from focus_rtl.gen.configuration import load
-from focus_rtl.gen.emit import verilog_of
+from focus_rtl.gen.emit import EmittedDesign, PortInfo, verilog_of
 from focus_rtl.gen.flow.targets import TARGETS
 from focus_rtl.gen.units import choose
 from focus_rtl.hdl.memory.ram import Ram
 from focus_rtl.hdl.unit import Unit, place
 from focus_rtl.verif.bench.build import build
-from focus_rtl.verif.bench.runner import run
+from focus_rtl.verif.bench.runner import SimulationError, run
 from focus_rtl.verif.bench.session import bench_test, config, seed
 from focus_rtl.verif.bench.streams import Bench
 from focus_rtl.verif.core import bad_data, checks
@@ -133,6 +133,45 @@ def test_every_model_is_there(target: str, cells: tuple[str, ...]) -> None:
     for cell in cells:
         assert len(re.findall(rf"^\s*module {cell}\b", text, re.M)) == 1
     assert "specify" not in text
+
+
+@bench_test
+async def goes_on(dut: Any) -> dict[str, Any]:
+    bench = Bench(dut, seed())
+    bench.write("odd", 0)
+    await bench.reset()
+    await bench.edge()
+    bench.write("odd", config()["odd"])
+    for _ in range(3):
+        await bench.edge()
+    return {"compared": 1}
+
+
+CELLS = {
+    "DP16KD": ".CLKA(clk), .CLKB(clk), .WEB(odd), .DOB0(q), "
+              + ", ".join(f".{pin}(1'b0)" for pin in
+                          ("RSTA", "RSTB", *(f"CS{port}{bit}" for port in "AB" for bit in "012"))),
+    "MULT18X18D": ".A0(odd), .P0(q)",
+}
+
+
+@pytest.mark.parametrize(("cell", "parameter", "odd", "ends"), [
+    ("DP16KD", '.REGMODE_B("NOREG")', 0, False), ("DP16KD", '.REGMODE_B("NOREG")', 1, True),
+    ("DP16KD", '.REGMODE_B("OUTREG")', 0, True), ("DP16KD", '.WRITEMODE_A("WRITETHROUGH")', 0, True),
+    ("MULT18X18D", '.REG_OUTPUT_CLK("NONE")', 1, False), ("MULT18X18D", '.REG_OUTPUT_CLK("CLK0")', 0, True)])
+def test_what_a_model_does_not_do_ends_the_simulation(cell: str, parameter: str, odd: int, ends: bool,
+                                                      seed: int) -> None:
+    """Other parameters than the mapping's; of a memory also a write through the port that reads."""
+    text = (f"module core(input clk, input rst, input odd, output q);\n  {cell} #({parameter}) it ({CELLS[cell]});\n"
+            "endmodule\n")
+    ports = [PortInfo("clk", 1, True), PortInfo("rst", 1, True), PortInfo("odd", 1, True), PortInfo("q", 1, False)]
+    design = EmittedDesign("core", models_of(TARGETS["ecp5-25k"].family) + text, ["core"], {}, ports)
+    built = build(design, quick=True)
+    if not ends:
+        assert run(design, built, __name__, testcase="goes_on", seed=seed, config={"odd": odd})["compared"] == 1
+        return
+    with pytest.raises(SimulationError, match=r"core\.it: used in a way that has no model"):
+        run(design, built, __name__, testcase="goes_on", seed=seed, config={"odd": odd})
 
 
 def test_with_every_change_a_core_of_each_family_is_simulated() -> None:
