@@ -42,6 +42,11 @@ def _shared_scales(values: Values) -> Values:
     return {"scale_share": values["cols"]}
 
 
+def _serial_comparisons(values: Values) -> Values:
+    """Unless all of them share one, which takes less."""
+    return {} if values["compare_multiplier"] == "shared" else {"compare_multiplier": "serial"}
+
+
 def _one_adder(values: Values) -> Values:
     """For every comparison."""
     return {"compare_multiplier": "shared", "matchers": 1} if values["dtype"] == "int8" else {}
@@ -64,7 +69,7 @@ def _half_vector(values: Values) -> Values:
 _BOTH: tuple[Move, ...] = (_fewer_matchers, _half("matcher_lanes"), _fewer_columns, _half("rows"))
 
 MOVES: dict[str, tuple[Move, ...]] = {
-    "dsp": (_shared_scales, _to("scale_multiplier", "serial"), _to("compare_multiplier", "serial"), *_BOTH[:2],
+    "dsp": (_shared_scales, _to("scale_multiplier", "serial"), _serial_comparisons, *_BOTH[:2],
             _to("dot_multiplier", "lut"), _to("pe_multiplier", "lut"), *_BOTH[2:]),
     "ram": (_half("psum_banks"), _half("scatter_lanes"), _half("m_tile", 8), _to("representative", "first"),
             _half("sec_lanes", 2), _one_adder, _fewer_columns, _half_vector, _smaller_block),
@@ -102,6 +107,8 @@ def nearest_that_fits(params: Parameters, weigh: Callable[[Parameters], Estimate
                       progress: Callable[[str], None] = lambda _step: None) -> Proposal:
     """Step down from `params` until nothing is in excess, or there is no further step; then take back what can be.
 
+    What is too large even at the bottom is said at once.
+
     weigh : what a configuration takes.  excess : column -> times too much.
     """
     first = {name: getattr(params, name) for name in Parameters.KINDS}
@@ -112,15 +119,22 @@ def nearest_that_fits(params: Parameters, weigh: Callable[[Parameters], Estimate
                                   or "what was asked for"))
         return weigh(Parameters(**values))
 
-    while True:
-        found = weighed(values)
-        over = excess(found)
-        column = max(over, key=lambda each: over[each], default=None)
-        ahead = _down(values, column, over[column]) if column else values
+    found = weighed(values)
+    over = excess(found)
+    if over:
+        least = _least(values)
+        at_least = weighed(least)
+        if excess(at_least).keys() - {"dsp"}:  # products can be made of look-up tables, the rest of nothing else
+            return Proposal(Parameters(**least), at_least, False, {key: least[key] for key in _changed(first, least)})
+    while over:
+        column = max(over, key=lambda each: over[each])
+        ahead = _down(values, column, over[column])
         if ahead == values:
             break
         order += _changed(values, ahead)
         values = ahead
+        found = weighed(values)
+        over = excess(found)
     for key in dict.fromkeys(reversed(order)) if not over else ():  # what is missed most comes first
         restored = values | {key: first[key]}
         if restored not in (first, values) and not problems(restored)[0]:
@@ -128,6 +142,15 @@ def nearest_that_fits(params: Parameters, weigh: Callable[[Parameters], Estimate
             if not excess(nearer):
                 values, found = restored, nearer
     return Proposal(Parameters(**values), found, not over, {key: values[key] for key in _changed(first, values)})
+
+
+def _least(values: Values) -> Values:
+    """What no step takes further down, those aside that make products of look-up tables."""
+    while True:
+        ahead = next((each for column in ("ram", "lut") for each in smaller(values, column)), values)
+        if ahead == values:
+            return values
+        values = ahead
 
 
 def _down(values: Values, column: str, times: float) -> Values:

@@ -2,6 +2,7 @@
 """What a core takes before it is synthesised: exact where it is counted, near where it is weighed; the way down."""
 
 import dataclasses
+import itertools
 import json
 from pathlib import Path
 
@@ -175,12 +176,35 @@ def test_far_from_what_fits_it_takes_several_steps_at_once() -> None:
     price = {"lut": 64.0, "dsp": 1e9}
 
     def excess(column: str) -> list[int]:
+        """Keys changed in each estimate: first none, then all for what is smallest, where that fits."""
         told.clear()
-        nearest_that_fits(REGRESS, lanes, lambda _each: {column: price[column]}, told.append)
+        nearest_that_fits(REGRESS, lanes, lambda each: {column: price[column]} if each.takes["lut"] > 500 else {},
+                          told.append)
         return [step.count("=") for step in told]
 
-    assert excess("lut")[1] == 3, "64 is four times four times four"
-    assert excess("dsp")[1] == 1, "a target may have no multipliers at all"
+    assert excess("lut")[2] == 3, "64 is four times four times four"
+    assert excess("dsp")[2] == 1, "a target may have no multipliers at all"
+
+
+def test_no_step_leads_back_up() -> None:
+    """Multipliers and look-up tables are too many in turn; what saves the one must not be undone for the other."""
+    columns, seen = itertools.cycle(["dsp", "lut"]), list[Parameters]()
+
+    def weigh(params: Parameters) -> Estimate:
+        assert params not in seen[2:], "the same again"
+        seen.append(params)
+        return lanes(params)
+
+    shared = dataclasses.replace(REGRESS, compare_multiplier="shared", matchers=1)
+    found = nearest_that_fits(shared, weigh, lambda _each: {"dsp" if len(seen) < 3 else next(columns): 2.0})
+    assert not found.fits and found.parameters.compare_multiplier == "shared" and len(seen) > 10
+
+
+def test_what_is_too_large_at_its_smallest_is_refused_at_once() -> None:
+    told: list[str] = []
+    found = nearest_that_fits(REGRESS, lanes, lambda _each: {"ram": 1.5}, told.append)
+    assert not found.fits and len(told) == 2 and (found.parameters.rows, found.parameters.m_tile) == (1, 8)
+    assert found.parameters == dataclasses.replace(REGRESS, **found.changes)
 
 
 def test_what_did_not_help_is_taken_back() -> None:
