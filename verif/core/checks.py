@@ -23,6 +23,7 @@ from focus_rtl.verif.core.jobs import (
     astray_job,
     core_job,
     events_of,
+    full_job,
     hollow_job,
     hurried_job,
     pruned_job,
@@ -82,8 +83,9 @@ def back_to_back(device: Device, seed: int) -> CoreRun:
     jobs = [[random_core_job(rng, params, dense=kind == "dense", kind=kind, preload=bool(number % 2))
              for number, kind in enumerate(KINDS)] for _ in STALLS]
     for batch in jobs:
-        batch += [hurried_job(rng, params), hollow_job(rng, params), hollow_job(rng, params, preload=True),
-                  *(pruned_job(rng, params) for _ in range(2)), astray_job(rng, params, -1), astray_job(rng, params, 1)]
+        batch += [hurried_job(rng, params), full_job(rng, params), hollow_job(rng, params),
+                  hollow_job(rng, params, preload=True), *(pruned_job(rng, params) for _ in range(2)),
+                  astray_job(rng, params, -1), astray_job(rng, params, 1)]
     run = device.run([device.programs(batch) for batch in jobs], seed, stall=STALLS)
     clean(run)
     events = events_of(params, run.programs, [each for batch in jobs for each in batch])

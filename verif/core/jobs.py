@@ -22,8 +22,8 @@ from focus_rtl.verif.golden.cases import preloads_like, rough_vectors, scales_li
 from focus_rtl.verif.sec.cases import KINDS as SCORE_KINDS
 from focus_rtl.verif.sec.cases import rows_of
 
-__all__ = ["astray_job", "core_job", "decoded_tiles", "events_of", "hollow_job", "hurried_job", "pruned_job",
-           "random_core_job", "random_grid", "random_prunings", "random_slice", "random_tiles"]
+__all__ = ["astray_job", "core_job", "decoded_tiles", "events_of", "full_job", "hollow_job", "hurried_job",
+           "pruned_job", "random_core_job", "random_grid", "random_prunings", "random_slice", "random_tiles"]
 
 SLICE_KINDS = ("one", "full", "any", "runs", "none")
 
@@ -188,6 +188,14 @@ def hurried_job(rng: Generator, params: Parameters) -> CoreJob:
     return core_job(rng, params, Job(min(4 * params.vector, params.k_max), 1, tiles, 1, 1, 0.5, dtype=params.dtype,
                                          block=params.block),
                     "one")
+
+
+def full_job(rng: Generator, params: Parameters) -> CoreJob:
+    """A tile of m tokens, of a video as large as it may be; one k-slice and one output vector."""
+    video = Grid(*params.grid_max)
+    tile = Tile(np.resize(video.positions, (params.m_tile, 4)))
+    return core_job(rng, params, Job(params.vector, params.vector, [tile], video.height, video.width, 0.5,
+                                     dtype=params.dtype, block=params.block))
 
 
 def hollow_job(rng: Generator, params: Parameters, preload: bool = False) -> CoreJob:
