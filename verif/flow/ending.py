@@ -8,6 +8,9 @@ from focus_rtl.gen import failures
 from focus_rtl.gen.errors import CommandError, Exit
 from focus_rtl.gen.fpga import ToolFailed
 from focus_rtl.gen.interrupts import take_as_interrupts
+from focus_rtl.verif.bench.build import BuildError
+from focus_rtl.verif.bench.runner import SimulationError
+from focus_rtl.verif.bench.scoreboard import Mismatch
 from focus_rtl.verif.bench.toolchain import ToolMissing
 
 __all__ = ["ended"]
@@ -21,5 +24,5 @@ def ended(main: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return Exit.INTERRUPTED
-    except (CommandError, ToolFailed, ToolMissing, OSError) as error:
+    except (CommandError, ToolFailed, ToolMissing, BuildError, SimulationError, Mismatch, OSError) as error:
         return failures.report(error)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The synthesised netlist of a core in the place of its Verilog: all that the core's tests check, bit for bit.
 
-    python -m focus_rtl.verif.flow.gates                          # what is placed with every change: ECP5 and iCE40
-    python -m focus_rtl.verif.flow.gates ecp5-85k-fp16 --seed 5   # another of the presets of boards
+    python -m focus_rtl.verif.flow.gates                          # all presets of boards
+    python -m focus_rtl.verif.flow.gates --ci                     # those of every change: an ECP5 and an iCE40
+    python -m focus_rtl.verif.flow.gates ecp5-85k-fp16 --seed 5   # one of them
 
 What is simulated is what is placed and routed, but for the pins: the same script, the cells as `models` has them.
 """
@@ -10,7 +11,7 @@ What is simulated is what is placed and routed, but for the pins: the same scrip
 import argparse
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from focus_rtl.gen.configuration import load
 from focus_rtl.gen.emit import EmittedDesign, verilog_of
@@ -25,7 +26,7 @@ from focus_rtl.verif.core.run import CoreRun
 from focus_rtl.verif.flow.boards import ROWS
 from focus_rtl.verif.flow.ending import ended
 from focus_rtl.verif.flow.models import models_of
-from focus_rtl.verif.flow.workers import workers
+from focus_rtl.verif.flow.workers import ChildFailed, workers
 
 __all__ = ["checks_of", "gate_level", "run_gates"]
 
@@ -70,8 +71,8 @@ def _told(name: str, seed: int) -> str:
 def main() -> int:
     """Command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m focus_rtl.verif.flow.gates", description="netlists, simulated")
-    parser.add_argument("presets", nargs="*", metavar="preset",
-                        help=f"of {', '.join(ROWS)}; else those that are placed with every change")
+    parser.add_argument("presets", nargs="*", metavar="preset", help=f"{', '.join(ROWS)}; else all")
+    parser.add_argument("--ci", action="store_true", help="only those that are placed with every change")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().getrandbits(31), help="of jobs and stalls")
     parser.add_argument("--jobs", type=int, default=1, help="presets at a time (1)")
     given = parser.parse_args()
@@ -80,16 +81,27 @@ def main() -> int:
         parser.error(f"no netlist of {', '.join(unknown)}: there are {', '.join(ROWS)}")
     if given.jobs < 1:
         parser.error("--jobs is at least 1")
-    names = given.presets or [name for name, row in ROWS.items() if row.ci]
+    names = given.presets or [name for name, row in ROWS.items() if row.ci or not given.ci]
     print(f"{', '.join(names)}: synthesised, then simulated, some minutes each; seed {given.seed}", flush=True)
     if len(names) == 1:
         print(_told(names[0], given.seed), flush=True)
-    else:
-        command = ("focus_rtl.verif.flow.gates", "--seed", str(given.seed))
-        with workers(given.jobs) as (pool, children):
-            for told in pool.map(lambda name: children.run(*command, name), names):
-                print(told, end="", flush=True)
-    return 0
+        return 0
+    return _in_own_processes(names, given.jobs, given.seed)
+
+
+def _in_own_processes(names: Sequence[str], jobs: int, seed: int) -> int:
+    """Each preset by itself; one that fails does not hide the others.  Returns the last exit code that is not 0."""
+    code = 0
+    with workers(jobs) as (pool, children):
+        waiting = {name: pool.submit(children.run, "focus_rtl.verif.flow.gates", name, "--seed", str(seed))
+                   for name in names}
+        for name, done in waiting.items():
+            try:
+                print(done.result(), end="", flush=True)
+            except ChildFailed as error:  # its words have been said
+                code = error.code
+                print(f"{name}: FAILED", flush=True)
+    return code
 
 
 if __name__ == "__main__":

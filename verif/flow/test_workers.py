@@ -12,7 +12,7 @@ import pytest
 
 from focus_rtl.gen.errors import Exit
 from focus_rtl.verif.flow.pretend import running, stub
-from focus_rtl.verif.flow.workers import Children, workers
+from focus_rtl.verif.flow.workers import ChildFailed, Children, workers
 from focus_rtl.verif.gen.support import environment
 
 
@@ -20,15 +20,16 @@ def test_what_a_process_prints_is_returned_and_what_it_says_is_said(capsys: pyte
     with workers(2) as (pool, children):
         found = list(pool.map(lambda module: children.run(module, "--help"), ("json.tool", "timeit")))
     assert "usage: " in found[0] and found[1].startswith("Tool for measuring")
-    with pytest.raises(RuntimeError, match="No module named focus_rtl_of_nobody"):
+    with pytest.raises(ChildFailed, match="No module named focus_rtl_of_nobody") as caught:
         Children().run("focus_rtl_of_nobody")
+    assert caught.value.code == 1
     assert "No module named focus_rtl_of_nobody" in capsys.readouterr().err
 
 
 def test_after_the_end_nothing_begins() -> None:
     children = Children()
     children.end()
-    with pytest.raises(RuntimeError, match="interrupted"):
+    with pytest.raises(ChildFailed, match="interrupted"):
         children.run("json.tool", "--help")
 
 

@@ -10,7 +10,17 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-__all__ = ["Children", "workers"]
+from focus_rtl.gen.errors import Exit
+
+__all__ = ["ChildFailed", "Children", "workers"]
+
+
+class ChildFailed(RuntimeError):
+    """A process ended with `code`; the message is its last words."""
+
+    def __init__(self, words: str, code: int) -> None:
+        super().__init__(words)
+        self.code = code
 
 
 class Children:
@@ -25,13 +35,13 @@ class Children:
 
         Raises
         ------
-        RuntimeError : it failed; the message is its last words.
+        ChildFailed : it failed, or we are asked to end.
         """
         said: deque[str] = deque(maxlen=15)
         with tempfile.TemporaryFile("w+", encoding="utf-8") as found:
             with self._lock:
                 if self._over:
-                    raise RuntimeError("interrupted")
+                    raise ChildFailed("interrupted", Exit.INTERRUPTED)
                 process = subprocess.Popen([sys.executable, "-m", *arguments], stdin=subprocess.DEVNULL, stdout=found,
                                            stderr=subprocess.PIPE, text=True)
                 self._running.append(process)
@@ -40,7 +50,8 @@ class Children:
                     print(text, end="", file=sys.stderr, flush=True)
                     said.append(text)
             if process.returncode:
-                raise RuntimeError("".join(said).strip() or f"ended with code {process.returncode}")
+                words = "".join(said).strip() or f"ended with code {process.returncode}"
+                raise ChildFailed(words, process.returncode)
             found.seek(0)
             return found.read()
 
