@@ -82,7 +82,8 @@ def main() -> int:
     if given.jobs < 1:
         parser.error("--jobs is at least 1")
     names = given.presets or [name for name, row in ROWS.items() if row.ci or not given.ci]
-    print(f"{', '.join(names)}: synthesised, then simulated, some minutes each; seed {given.seed}", flush=True)
+    print(f"{', '.join(names)}: synthesised, then simulated, some minutes each; seed {given.seed}", file=sys.stderr,
+          flush=True)
     if len(names) == 1:
         print(_told(names[0], given.seed), flush=True)
         return 0
