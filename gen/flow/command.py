@@ -138,5 +138,7 @@ def _cure(proposal: Proposal) -> str:
     changes = " ".join(f"--set {shlex.quote(f'{key}={list(value) if isinstance(value, tuple) else value}')}"
                        for key, value in proposal.changes.items())
     takes = ", ".join(f"{count:,} {column.upper()}" for column, count in proposal.found.takes.items())
-    return f"{changes} fits: {takes}" if proposal.fits else (
-        f"nothing smaller is known: even with {changes} it takes {takes}; take a larger target")
+    if proposal.fits:
+        return f"{changes} fits: {takes}"
+    even = f": even with {changes} it takes {takes}" if changes else ""
+    return f"nothing smaller is known{even}; take a larger target"

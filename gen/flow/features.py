@@ -155,6 +155,5 @@ def products_of(design: EmittedDesign, modules: Modules, folder: Path) -> Counte
     """
     given = _given_constants(modules)
     if given:
-        # Parts of one opened unit may be those of another: all are kept until the end.
-        modules = _run(design, folder, f"read_json {COARSE}", f"flatten -nocleanup {' '.join(given)}", OPENED)
+        modules = _run(design, folder, f"read_json {COARSE}", f"flatten {' '.join(given)}", OPENED)
     return _products(modules, design.top)

@@ -75,7 +75,7 @@ MOVES: dict[str, tuple[Move, ...]] = {
             _half("sec_lanes", 2), _one_adder, _fewer_columns, _half_vector, _smaller_block),
     "lut": (_half("scatter_lookahead", 2), _shared_scales, _to("representative", "first"), _half("sec_lanes", 2),
             *_BOTH[:2], _half("scatter_lanes"), _half("psum_banks"), _one_adder, _to("scale_multiplier", "serial"),
-            *_BOTH[2:], _half_vector, _smaller_block, _half("m_tile", 8)),
+            *_BOTH[2:], _half_vector, _smaller_block, _half("m_tile", 8), _serial_comparisons),
 }
 """Column -> what takes less of it, in the order of what is missed least."""
 MOVES["ff"] = MOVES["lut"]
@@ -107,7 +107,7 @@ def nearest_that_fits(params: Parameters, weigh: Callable[[Parameters], Estimate
                       progress: Callable[[str], None] = lambda _step: None) -> Proposal:
     """Step down from `params` until nothing is in excess, or there is no further step; then take back what can be.
 
-    What is too large even at the bottom is said at once.
+    What is far too large even at the bottom is said at once.
 
     weigh : what a configuration takes.  excess : column -> times too much.
     """
@@ -124,7 +124,8 @@ def nearest_that_fits(params: Parameters, weigh: Callable[[Parameters], Estimate
     if over:
         least = _least(values)
         at_least = weighed(least)
-        if excess(at_least).keys() - {"dsp"}:  # products can be made of look-up tables, the rest of nothing else
+        # Products can be made of look-up tables; of the rest another way down may take somewhat less than this one.
+        if any(times > 1.5 for column, times in excess(at_least).items() if column != "dsp"):
             return Proposal(Parameters(**least), at_least, False, {key: least[key] for key in _changed(first, least)})
     while over:
         column = max(over, key=lambda each: over[each])

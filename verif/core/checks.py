@@ -125,6 +125,14 @@ def lagging(device: Device, seed: int) -> CoreRun:
     return run
 
 
+def _longer_than(cycles: int, device: Device, rng: np.random.Generator) -> list[Program]:
+    """Jobs that take more cycles than that: a stream takes no more than a beat in each."""
+    made: list[Program] = []
+    while max(sum(len(each.inputs[name]) for each in made) for name in inputs_of(device.params)) <= cycles:
+        made += device.programs([random_core_job(rng, device.params)])
+    return made
+
+
 def reset_in_mid_job(device: Device, seed: int) -> CoreRun:
     """Nothing of a job that a reset has broken off is left in the next one."""
     params, rng = device.params, np.random.default_rng(seed)
@@ -133,8 +141,7 @@ def reset_in_mid_job(device: Device, seed: int) -> CoreRun:
     cut_after: dict[int, int] = {}
     for cut in cuts:
         cut_after[len(batches)] = cut
-        batches += [device.programs([random_core_job(rng, params) for _ in range(3)]),
-                    device.programs([random_core_job(rng, params, tokens=20)])]
+        batches += [_longer_than(cut, device, rng), device.programs([random_core_job(rng, params, tokens=20)])]
     run = device.run(batches, seed, stall=Stall(0.1), cut_after=cut_after)
     assert len(run.programs) == len(cuts) and run.compared >= run.expected > 0
     for number, cut in enumerate(cuts):

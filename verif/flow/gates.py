@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 
 from focus_rtl.gen.configuration import load
 from focus_rtl.gen.emit import EmittedDesign, verilog_of
+from focus_rtl.gen.errors import Exit
 from focus_rtl.gen.files import scratch
 from focus_rtl.gen.flow.netlist import netlist_of
 from focus_rtl.gen.flow.targets import TARGETS, Target
@@ -91,8 +92,8 @@ def main() -> int:
 
 
 def _in_own_processes(names: Sequence[str], jobs: int, seed: int) -> int:
-    """Each preset by itself; one that fails does not hide the others.  Returns the last exit code that is not 0."""
-    code = 0
+    """Each preset by itself; one that fails does not hide the others.  Returns the exit code: 1 before any other."""
+    codes = []
     with workers(jobs) as (pool, children):
         waiting = {name: pool.submit(children.run, "focus_rtl.verif.flow.gates", name, "--seed", str(seed))
                    for name in names}
@@ -100,9 +101,9 @@ def _in_own_processes(names: Sequence[str], jobs: int, seed: int) -> int:
             try:
                 print(done.result(), end="", flush=True)
             except ChildFailed as error:  # its words have been said
-                code = error.code
+                codes.append(error.code if error.code > 0 else Exit.TOOL)  # below 0: ended by a signal
                 print(f"{name}: FAILED", flush=True)
-    return code
+    return min(codes, default=0)
 
 
 if __name__ == "__main__":

@@ -202,9 +202,15 @@ def test_no_step_leads_back_up() -> None:
 
 def test_what_is_too_large_at_its_smallest_is_refused_at_once() -> None:
     told: list[str] = []
-    found = nearest_that_fits(REGRESS, lanes, lambda _each: {"ram": 1.5}, told.append)
+    found = nearest_that_fits(REGRESS, lanes, lambda _each: {"ram": 1.6}, told.append)
     assert not found.fits and len(told) == 2 and (found.parameters.rows, found.parameters.m_tile) == (1, 8)
     assert found.parameters == dataclasses.replace(REGRESS, **found.changes)
+    told.clear()
+    assert not nearest_that_fits(REGRESS, lanes, lambda _each: {"ram": 1.4}, told.append).fits
+    assert len(told) > 5, "another way down might do"
+    again = nearest_that_fits(found.parameters, lanes, lambda _each: {"ram": 1.6})
+    assert not again.fits and again.changes == {} and command._cure(again) == (
+        "nothing smaller is known; take a larger target")
 
 
 def test_what_did_not_help_is_taken_back() -> None:

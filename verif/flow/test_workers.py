@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -34,13 +35,15 @@ def test_after_the_end_nothing_begins() -> None:
 
 
 @pytest.mark.parametrize("module", ["boards", "gates"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_what_was_started_ends_with_us(module: str, number: signal.Signals, tmp_path: Path) -> None:
-    """Yosys hangs in a process of its own, two levels down; only the command at the top is told to end."""
+@pytest.mark.parametrize(("number", "send"), [(signal.SIGTERM, os.kill), (signal.SIGINT, os.killpg)],
+                         ids=["request", "ctrl-c"])
+def test_what_was_started_ends_with_us(module: str, number: signal.Signals, send: Callable[[int, int], None],
+                                       tmp_path: Path) -> None:
+    """Yosys hangs in a process of its own, two levels down; the command is told to end, or its whole group is."""
     stub(tmp_path, "yosys", "Yosys 0.99 (git)", f"echo $$ >> '{tmp_path}/started'; exec sleep 300")
     given = ["ecp5-25k", "ice40-up5k", "--jobs", "2"]
     with subprocess.Popen([sys.executable, "-m", f"focus_rtl.verif.flow.{module}", *given], text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
                           env=environment({"PATH": f"{tmp_path}:{os.environ['PATH']}"})) as process:
         started: list[int] = []
         while len(started) < 2:
@@ -48,7 +51,8 @@ def test_what_was_started_ends_with_us(module: str, number: signal.Signals, tmp_
             path = tmp_path / "started"
             started = [int(line) for line in path.read_text().split()] if path.exists() else []
             time.sleep(0.02)
-        process.send_signal(number)
+        time.sleep(0.2)  # whoever started them knows it by then
+        send(process.pid, number)
         _, said = process.communicate(timeout=60)
     assert process.returncode == Exit.INTERRUPTED and said.endswith("interrupted\n") and "Traceback" not in said
     assert [each for each in started if running(each)] == []

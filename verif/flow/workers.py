@@ -43,12 +43,14 @@ class Children:
                 if self._over:
                     raise ChildFailed("interrupted", Exit.INTERRUPTED)
                 process = subprocess.Popen([sys.executable, "-m", *arguments], stdin=subprocess.DEVNULL, stdout=found,
-                                           stderr=subprocess.PIPE, text=True)
+                                           stderr=subprocess.PIPE, text=True, start_new_session=True)
                 self._running.append(process)
-            with process:
+            with process:  # a session of its own: Ctrl-C comes to us alone, and from us to it
                 for text in process.stderr or ():
                     print(text, end="", file=sys.stderr, flush=True)
                     said.append(text)
+            with self._lock:
+                self._running.remove(process)
             if process.returncode:
                 words = "".join(said).strip() or f"ended with code {process.returncode}"
                 raise ChildFailed(words, process.returncode)
