@@ -340,9 +340,10 @@ FAULTS: tuple[Fault, ...] = (
          "with m.Elif(do.multiply & at.own | half):", "with m.Elif(half):", "serial matcher"),
     _one("serial matcher: a dense vector is written", "sic/serial_matcher.py",
          "enter.eq(~self.dense & self.position.image", "enter.eq(self.position.image", "serial matcher"),
-    _one("one at a time: a vector is taken before it has left", "sic/gather.py",
-         "self.vectors.ready.eq(matcher.done), self.positions.ready.eq(matcher.done),",
-         "self.vectors.ready.eq(matcher.decided), self.positions.ready.eq(matcher.decided),", "gather, shared"),
+    Fault("one at a time: a vector is taken before it has left", (
+        Edit("sic/gather.py", "self.vectors.ready.eq(matcher.done)", "self.vectors.ready.eq(matcher.decided)"),
+        Edit("sic/gather.py", "self.positions.ready.eq(matcher.done |", "self.positions.ready.eq(matcher.decided |"),
+    ), ("gather, shared",)),
     _one("next number's carry goes to the wrong digit", "sic/window.py",
          "carry = carry & full", "carry = full", "serial matcher"),
     _one("a step begun before the one before is done", "sic/output_stage.py",

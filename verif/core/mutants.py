@@ -24,7 +24,7 @@ from focus_rtl.verif.core import faults as core_faults
 from focus_rtl.verif.core.faults import Fault
 from focus_rtl.verif.sec import faults as sec_faults
 
-__all__ = ["Verdict", "copy_package", "main", "try_fault"]
+__all__ = ["FAULTS", "TESTS", "Verdict", "copy_package", "main", "try_fault"]
 
 FAULTS: tuple[Fault, ...] = (*core_faults.FAULTS, *sec_faults.FAULTS)
 TESTS = core_faults.TESTS | sec_faults.TESTS
@@ -69,8 +69,11 @@ def try_fault(fault: Fault, seed: int, cache: Path) -> Verdict:
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="focus-rtl-mutant-") as folder:
         root = copy_package(Path(folder))
-        for edit in fault.edits:
-            edit.apply(root)
+        try:
+            for edit in fault.edits:
+                edit.apply(root)
+        except ValueError as error:
+            return Verdict(fault, None, "", time.monotonic() - start, str(error))
         for name in fault.tests:
             done = _run(root, TESTS[name], seed, cache)
             if done.returncode == 0:

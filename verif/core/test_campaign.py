@@ -7,8 +7,8 @@ import pytest
 
 from focus_rtl.verif.core.campaign import campaign, empty_events, main
 from focus_rtl.verif.core.configurations import empty_bins, plan
-from focus_rtl.verif.core.faults import FAULTS, TESTS, Edit, Fault
-from focus_rtl.verif.core.mutants import copy_package
+from focus_rtl.verif.core.faults import Edit, Fault
+from focus_rtl.verif.core.mutants import FAULTS, TESTS, copy_package
 
 COUNT = 10
 

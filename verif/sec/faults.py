@@ -73,7 +73,8 @@ FAULTS: tuple[Fault, ...] = (
                                           "beyond, behind_rows = frame != frame,"),
     }),
     *_in("positions", "positions", {
-        "the last pass looks behind the positions it takes": ("Mux(last_vector, 0, token)  #", "token  #"),
+        "the last pass looks behind the positions it takes": ("Mux(last_vector, base, base + token)",
+                                                              "base + token"),
         "positions gone after the first pass": ("release.eq(step & kept & last_vector)", "release.eq(step & kept)"),
         "text takes offsets": ("image, kept, stored = tile.decoded & ~tile.text,",
                                "image, kept, stored = tile.decoded,"),
@@ -87,11 +88,11 @@ FAULTS: tuple[Fault, ...] = (
         "offsets left over are not told": ("missing | left_over | decoder.beyond", "missing | decoder.beyond"),
         "positions taken in a decoded job": ("self.direct.ready.eq(free & ~tile.decoded)",
                                              "self.direct.ready.eq(free)"),
-        "a position changes under stall": ("(~here | self.positions.ready))", "1)"),
+        "a position changes under stall": ("(~here | skid.i.ready))", "1)"),
     }),
     *_in("../control", "late offsets", {
         "status does not wait for the end of the offsets": ("drained & ~self.offsets_left", "drained"),
-        "wrong offsets are not told": ('("OFFSET", self.bad_offset)', '("OFFSET", self.bad_offset & 0)'),
+        "wrong offsets are not told": ("Cat(self.bad_offset,", "Cat(self.bad_offset & 0,"),
     }),
     *_in("importance", "sec", {
         "scores of the next order taken": ("all_taken.eq(sweep == ends.sweep)", "all_taken.eq(sweep > ends.sweep)"),
