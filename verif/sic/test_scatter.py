@@ -228,10 +228,10 @@ async def reads_a_bad_index_as_zero(dut: Any) -> dict[str, Any]:
 @bench_test
 async def forgets_at_reset(dut: Any) -> dict[str, Any]:
     p, bench, compared = parameters(config()["shape"]), Bench(dut, seed()), 0
-    choice = np.random.default_rng(seed())
+    choice, work = np.random.default_rng(seed()), Work(p)
     await bench.reset()
     for _ in range(6):
-        work = Work(p)
+        work = Work(p, work.before + len(work.orders))  # without a reset the tags go on
         work.add(choice, p.m_tile, dense=False)
         offer(bench, work, {})
         bench.sinks["vectors"].expected = None
