@@ -78,6 +78,10 @@ class Report:
         """What is not as the configuration says."""
         wrong = [f"{self.flat[column]} {column.upper()} were inferred, and {count} were expected"
                  for column, count in self.expected.items() if self.flat[column] != count]
+        # A border keeps constants from products; it neither adds memories nor takes multipliers away.
+        wrong += [f"{self.flat[column]} {column.upper()} are placed, and the units have {self.whole[column]}"
+                  for column in self.expected if self.whole[column] < self.flat[column]
+                  or (column == "ram" and self.whole[column] != self.flat[column])]
         return [mapped.problem for mapped in self.memories if mapped.problem] + wrong
 
     def to_dict(self) -> dict[str, Any]:

@@ -69,7 +69,16 @@ def test_a_mapping_that_the_configuration_does_not_explain_is_said() -> None:
         "a memory of 64 x 108 bits takes 3 RAM blocks, and 2 were expected", "2 DSP were inferred, and 1 were expected"]
     found = report()
     found.flat["ram"] = 4
-    assert found.problems() == ["4 RAM were inferred, and 3 were expected"]
+    assert found.problems() == ["4 RAM were inferred, and 3 were expected", "4 RAM are placed, and the units have 3"]
+
+
+@pytest.mark.parametrize(("column", "units", "said"), [
+    ("dsp", 1, ["2 DSP are placed, and the units have 1"]), ("dsp", 3, []),
+    ("ram", 2, ["3 RAM are placed, and the units have 2"]), ("ram", 4, ["3 RAM are placed, and the units have 4"])])
+def test_units_have_what_is_placed_but_for_products_of_constants(column: str, units: int, said: list[str]) -> None:
+    found = report()
+    found.whole[column] = units
+    assert found.problems() == said
 
 
 def test_a_row_that_fails_does_not_hide_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
