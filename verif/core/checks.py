@@ -156,7 +156,7 @@ def concentrated(device: Device, seed: int) -> CoreRun:
     positions = np.zeros((m, 4), np.int32)
     dense = Job(4 * v, 2 * v, [Tile(positions)] * 4, 1, 1, 0.9, dense=True, dtype=params.dtype, block=params.block)
     full, few = core_job(rng, params, dense), core_job(rng, params, replace(dense, dense=False), "one")
-    run = device.run([device.programs([each]) for each in (full, few)], seed)
+    run = device.run([device.programs([full, few])], seed)
     clean(run)
     assert run.jobs[1].ideal_cycles * m == run.jobs[0].ideal_cycles
     assert [report.counters["array_busy"] for report in run.jobs] == [report.ideal_cycles for report in run.jobs]

@@ -7,6 +7,7 @@ import pytest
 from focus_rtl.golden.core import Slice
 from focus_rtl.golden.job import Grid, Job, tiles_of
 from focus_rtl.golden.params import Parameters
+from focus_rtl.hdl.layouts import ERRORS
 from focus_rtl.verif.core import bad_data, checks
 from focus_rtl.verif.core.checks import Device
 from focus_rtl.verif.core.run import CoreJob
@@ -37,6 +38,7 @@ SMALL = make_params(m_tile=8, grid_max=(4, 4, 4), k_max=4, n_max=4, tokens_max=5
                     matcher_lanes=4, pe_depth=4)
 """Counters of few bits."""
 
+GATHERS = pytest.mark.parametrize("params", [TINY, SHARED], ids=["tiny", "shared"])
 BOTH = pytest.mark.parametrize("params", [TINY, WIDE], ids=["tiny", "wide"])
 
 
@@ -58,7 +60,8 @@ def test_reset_in_mid_job(params: Parameters, seed: int) -> None:
 
 @BOTH
 def test_bad_counts_end_a_job_at_once(params: Parameters, seed: int) -> None:
-    bad_data.bad_counts(Device(params), seed)
+    run = bad_data.bad_counts(Device(params), seed)
+    assert sum(report.error == ERRORS["JOB"] for report in run.jobs) >= 2 * len(bad_data.LIMITS) - 2
 
 
 @BOTH
@@ -109,9 +112,6 @@ def test_of_several_errors_the_lowest_is_told(seed: int) -> None:
 
 def test_bad_videos_end_a_job_at_once(seed: int) -> None:
     bad_data.bad_videos(Device(TINY), seed)
-
-
-GATHERS = pytest.mark.parametrize("params", [TINY, SHARED], ids=["tiny", "shared"])
 
 
 @GATHERS
